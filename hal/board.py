@@ -1,0 +1,40 @@
+"""A board: the names that people use for its lines, buses and ports."""
+
+from typing import Protocol, runtime_checkable
+
+from hal.gpio import Line, LineConfig
+from hal.i2c import I2CDevice
+from hal.serial import SerialConfig, SerialPort
+
+
+@runtime_checkable
+class Board(Protocol):
+    """Opens hardware by its name on this board. Any thread may call.
+
+    Each `open_*` raises ResourceNotFoundError naming what exists, or ResourceBusyError.
+    """
+
+    @property
+    def name(self) -> str:
+        """The board's type, for example `sim` or `rpi3`."""
+        ...
+
+    def resources(self) -> list[str]:
+        """Names that can be granted: `GPIO17`, `i2c-1`, `serial0`."""
+        ...
+
+    def open_line(self, name: str, config: LineConfig) -> Line:
+        """Request a GPIO line."""
+        ...
+
+    def open_i2c(self, bus: str, address: int) -> I2CDevice:
+        """Claim a 7-bit address on a bus."""
+        ...
+
+    def open_serial(self, name: str, config: SerialConfig) -> SerialPort:
+        """Open a serial port."""
+        ...
+
+    def close(self) -> None:
+        """Release what the board itself holds; may be called twice."""
+        ...

@@ -1,0 +1,43 @@
+"""Every error that hardware can give, as one tree.
+
+HalError
+├── ResourceNotFoundError (LookupError)  the board has no line, bus or port of that name
+├── ResourceBusyError                    somebody else holds it
+├── PinDirectionError (ValueError)       wrote an input
+├── BusError (OSError)                   the transaction failed on the wire
+│   ├── NoDeviceError                    nothing acknowledged the address (ENXIO)
+│   └── BusTimeoutError (TimeoutError)   the bus did not finish in time
+└── ClosedError (ValueError)             used after close()
+"""
+
+
+class HalError(Exception):
+    """Base of every error raised by `hal`."""
+
+
+class ResourceNotFoundError(HalError, LookupError):
+    """The board has no such line, bus or port."""
+
+
+class ResourceBusyError(HalError):
+    """Another owner holds the line, bus address or port."""
+
+
+class PinDirectionError(HalError, ValueError):
+    """A value was written to a line that is an input."""
+
+
+class BusError(HalError, OSError):
+    """A transaction failed on the wire; nothing is known of what the device took."""
+
+
+class NoDeviceError(BusError):
+    """Nothing acknowledged the address."""
+
+
+class BusTimeoutError(BusError, TimeoutError):
+    """The bus did not finish in time."""
+
+
+class ClosedError(HalError, ValueError):
+    """The object was used after `close()`."""
