@@ -1,0 +1,1 @@
+"""The service: API, hub, controllers, registry, telemetry; one process, one SQLite file."""

@@ -1,0 +1,1 @@
+"""Guest SDKs, example apps, and the tool that makes and builds apps."""

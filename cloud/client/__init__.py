@@ -1,0 +1,1 @@
+"""What runs at a person's desk: the HTTP client and the verbs built on it."""

@@ -1,0 +1,1 @@
+"""Loops that turn what is wanted into what each node shall have."""

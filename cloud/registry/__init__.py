@@ -1,0 +1,1 @@
+"""The artifact registry: OCI distribution over content-addressed blobs."""

@@ -1,0 +1,1 @@
+"""Readings: stored exactly once, queried by node, app, name and time."""

@@ -1,0 +1,1 @@
+"""Runs untrusted WebAssembly under named grants and enforced limits; only importer of wasmtime."""

@@ -1,0 +1,1 @@
+"""What the node must not lose: desired set, outbox, key-value; only importer of lmdb."""

@@ -25,7 +25,7 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="t"):
 # --- opening -----------------------------------------------------------------------------------
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, tag="hello", frozen=True):
     """First message of a node: who it is and what it holds."""
 
     versions: tuple[int, int]
@@ -47,7 +47,7 @@ class Hello(Message, tag="hello"):
     """Names that can be granted on this board."""
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, tag="welcome", frozen=True):
     """The cloud's answer to Hello."""
 
     version: int
@@ -61,7 +61,7 @@ class Welcome(Message, tag="welcome"):
     """The node's store went back in time (acked_seq > last_seq): start another epoch."""
 
 
-class Close(Message, tag="close"):
+class Close(Message, tag="close", frozen=True):
     """Why the sender ends the session."""
 
     code: "CloseCode"
@@ -80,13 +80,13 @@ class CloseCode(Enum):
     TIMEOUT = "timeout"
 
 
-class Ping(Message, tag="ping"):
+class Ping(Message, tag="ping", frozen=True):
     """Asks for a Pong."""
 
     id: Counter
 
 
-class Pong(Message, tag="pong"):
+class Pong(Message, tag="pong", frozen=True):
     """Answers a Ping."""
 
     id: Counter
@@ -104,7 +104,7 @@ class DesiredItem(Struct, frozen=True, kw_only=True):
     spec: Annotated[bytes, Meta(max_length=limits.SPEC_LIMIT)]
 
 
-class Desired(Message, tag="desired"):
+class Desired(Message, tag="desired", frozen=True):
     """A step to `revision`, from `base` or, when base is None, from nothing (the whole set).
 
     A large step comes in parts: all but the last have `more`. The node persists the step whole
@@ -123,13 +123,13 @@ class Desired(Message, tag="desired"):
     more: bool = False
 
 
-class DesiredAck(Message, tag="desired_ack"):
+class DesiredAck(Message, tag="desired_ack", frozen=True):
     """`revision` is on the node's disk."""
 
     revision: Counter
 
 
-class DesiredReset(Message, tag="desired_reset"):
+class DesiredReset(Message, tag="desired_reset", frozen=True):
     """The node cannot use the step (it holds `revision`, not its base); send from there or whole."""
 
     revision: Counter
@@ -149,7 +149,7 @@ class StatusItem(Struct, frozen=True, kw_only=True):
     status: Annotated[bytes, Meta(max_length=limits.SPEC_LIMIT)]
 
 
-class Status(Message, tag="status"):
+class Status(Message, tag="status", frozen=True):
     """Observed state that changed, or with `whole` all of it. One is in flight at a time."""
 
     id: Counter
@@ -157,7 +157,7 @@ class Status(Message, tag="status"):
     whole: bool = False
 
 
-class StatusAck(Message, tag="status_ack"):
+class StatusAck(Message, tag="status_ack", frozen=True):
     """The status message is stored."""
 
     id: Counter
@@ -192,14 +192,14 @@ class Gap(Struct, frozen=True, kw_only=True):
     last_ns: int
 
 
-class Telemetry(Message, tag="telemetry"):
+class Telemetry(Message, tag="telemetry", frozen=True):
     """Entries of one epoch with strictly rising sequence numbers (not always consecutive)."""
 
     epoch: Counter
     entries: Annotated[list[Entry], Meta(min_length=1, max_length=limits.BATCH_ENTRIES_LIMIT)]
 
 
-class TelemetryAck(Message, tag="telemetry_ack"):
+class TelemetryAck(Message, tag="telemetry_ack", frozen=True):
     """Everything of `epoch` up to `seq` is committed; `window` replaces the earlier one."""
 
     epoch: Counter
@@ -218,7 +218,7 @@ class LogLine(Struct, frozen=True, kw_only=True, array_like=True):
     text: Annotated[str, Meta(max_length=limits.LOG_LINE_LIMIT)]
 
 
-class Logs(Message, tag="logs"):
+class Logs(Message, tag="logs", frozen=True):
     """Lines since the last acknowledged; sequence numbers belong to the boot. One in flight."""
 
     lines: Annotated[list[LogLine], Meta(max_length=limits.LOG_BATCH_LIMIT)]
@@ -226,7 +226,7 @@ class Logs(Message, tag="logs"):
     """Lines lost from the bounded buffer before the first of these."""
 
 
-class LogsAck(Message, tag="logs_ack"):
+class LogsAck(Message, tag="logs_ack", frozen=True):
     """Lines up to `seq` are stored."""
 
     seq: Counter

@@ -1,0 +1,1 @@
+"""The agent's composition root: the one place that knows every concrete part."""
