@@ -1,0 +1,85 @@
+"""From the names in an app's grants to hardware on this board.
+
+A resource is written as people say it: `GPIO17` for a line, `i2c-1:0x48` for an address on a bus,
+`serial0` for a port. What comes back opens the hardware only when the app does.
+"""
+
+import re
+from collections.abc import Callable
+
+from edge.errors import GrantError
+from edge.wire.manifest import Grant, GrantKind
+from edge.wire.messages import DesiredApp
+from hal.board import Board
+from hal.gpio import Direction, Edge, Line, LineConfig, Pull
+from hal.i2c import I2CDevice
+from hal.serial import SerialConfig, SerialPort
+
+Opener = Callable[[], Line] | Callable[[], I2CDevice] | Callable[[], SerialPort]
+
+_I2C = re.compile(r"^(?P<bus>[^:]+):(?P<address>0x[0-9a-fA-F]{1,2}|[0-9]{1,3})$")
+
+
+def openers(spec: DesiredApp, board: Board) -> dict[str, Opener]:
+    """One opener per granted name; raises GrantError naming the grant and the remedy."""
+    unknown = spec.grants.keys() - spec.manifest.grants.keys()
+    if unknown:
+        raise GrantError(
+            f"grants.{min(unknown)}: the app's manifest asks for no grant of this name "
+            f"(it has: {', '.join(spec.manifest.grants) or 'none'})"
+        )
+    found: dict[str, Opener] = {}
+    for name, grant in spec.manifest.grants.items():
+        resource = spec.grants.get(name)
+        if resource is not None:
+            found[name] = _opener(name, grant, resource, board)
+        elif not grant.optional:
+            raise GrantError(
+                f"grants.{name}: the app needs a {grant.kind.value} resource; "
+                f"grant one of this board's: {', '.join(board.resources()) or 'it has none'}"
+            )
+    return found
+
+
+def _opener(name: str, grant: Grant, resource: str, board: Board) -> Opener:
+    base, config = resource, None
+    if grant.kind is GrantKind.I2C:
+        base, config = _i2c(name, resource)
+    if base not in board.resources():
+        raise GrantError(
+            f"grants.{name}: this board has no {base!r}; "
+            f"it has: {', '.join(board.resources()) or 'nothing that can be granted'}"
+        )
+    match grant.kind:
+        case GrantKind.GPIO:
+            line = _line_config(grant)
+            return lambda: board.open_line(resource, line)
+        case GrantKind.I2C:
+            address = config or 0
+            return lambda: board.open_i2c(base, address)
+        case GrantKind.SERIAL:
+            serial = SerialConfig(
+                baudrate=grant.baudrate, parity=grant.parity, stopbits=grant.stopbits
+            )
+            return lambda: board.open_serial(resource, serial)
+
+
+def _i2c(name: str, resource: str) -> tuple[str, int]:
+    match = _I2C.match(resource)
+    address = int(match["address"], 0) if match else -1
+    if match is None or not 0x08 <= address <= 0x77:  # noqa: PLR2004 - UM10204 reserves the rest
+        raise GrantError(
+            f"grants.{name}: {resource!r} is not BUS:ADDRESS with an address "
+            "from 0x08 to 0x77, like i2c-1:0x48"
+        )
+    return match["bus"], address
+
+
+def _line_config(grant: Grant) -> LineConfig:
+    return LineConfig(
+        direction=Direction(grant.direction),
+        pull=Pull(grant.pull),
+        edge=Edge(grant.edge),
+        active_low=grant.active_low,
+        initial=grant.initial,
+    )
