@@ -1,1 +1,235 @@
-"""The command line: a thin table of verbs, each imported when used."""
+"""The command line: a thin table of verbs that delegate; each is imported when used.
+
+Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 wrong usage, 130 interrupted.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+VERSION = "0.1.0"
+DEFAULT_CLOUD = "http://127.0.0.1:8480"
+STATE_HOME = (
+    Path("/var/lib/skerry") if os.geteuid() == 0 else Path("~/.local/state/skerry").expanduser()
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb."""
+    args = parser().parse_args(argv)
+    module, _, function = args.does.partition(":")
+    try:
+        verb: Callable[[argparse.Namespace], int | None] = getattr(
+            importlib.import_module(module), function
+        )
+        return verb(args) or 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if not _expected(error):
+            raise
+        print(f"skerry: {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar; no verb is imported to print help."""
+    top = argparse.ArgumentParser(
+        prog="skerry",
+        description="Sandboxed apps on small boards, deployed from a small cloud.",
+        epilog="The cloud is found through --cloud or SKERRY_CLOUD.",
+    )
+    top.add_argument("--version", action="version", version=f"skerry {VERSION}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _cloud(verbs)
+    _agent(verbs)
+    _app(verbs)
+    _objects(verbs)
+    _readings(verbs)
+    _bench(verbs)
+    return top
+
+
+Verbs = argparse._SubParsersAction  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it has no public name
+
+
+def _verb(
+    verbs: "Verbs[argparse.ArgumentParser]", name: str, does: str, text: str
+) -> argparse.ArgumentParser:
+    made = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.set_defaults(does=does)
+    return made
+
+
+def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    verb = _verb(verbs, "cloud", "cloud.cli:serve", "run the cloud service")
+    verb.add_argument("--listen", default="127.0.0.1:8480", metavar="HOST:PORT")
+    verb.add_argument("--data", type=Path, default=STATE_HOME / "cloud", help="database and blobs")
+    verb.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow an address that is not loopback although nothing is encrypted yet",
+    )
+
+
+def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    run = _verb(verbs, "agent", "edge.cli:run", "run the agent, or talk to the one that runs here")
+    run.add_argument("--name", default=_hostname(), help="the node's name")
+    run.add_argument("--cloud", default=_default_cloud(), metavar="URL")
+    run.add_argument("--label", action="append", default=[], metavar="NAME=VALUE")
+    run.add_argument("--board", type=Path, metavar="FILE", help="board description (TOML)")
+    run.add_argument(
+        "--outbox", type=int, default=64, metavar="MB", help="telemetry kept while offline"
+    )
+    _state(run)
+    talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
+    _state(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))
+    _state(_verb(talk, "apps", "edge.cli:apps", "list the apps of this node"))
+    logs = _verb(talk, "logs", "edge.cli:logs", "show log lines kept on this node")
+    logs.add_argument("app", nargs="?", help="only this app's")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines arrive")
+    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES")
+    _state(logs)
+    for name, text in (
+        ("restart", "restart an app now"),
+        ("hold", "stop an app and keep it stopped, whatever the cloud wants"),
+        ("unhold", "let a held app run again"),
+    ):
+        verb = _verb(talk, name, "edge.cli:act", text)
+        verb.set_defaults(verb=name)
+        verb.add_argument("app")
+        _state(verb)
+    drive = _verb(talk, "drive", "edge.cli:drive", "change the simulated board")
+    drive.add_argument("target", help="what to change: i2c-1:0x48, GPIO4")
+    drive.add_argument("values", nargs="+", metavar="NAME=VALUE", help="temperature=30.5, level=1")
+    _state(drive)
+    _state(_verb(talk, "board", "edge.cli:board", "show what the simulated board drives"))
+
+
+def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("app", help="make, build, test, push and deploy apps")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    new = _verb(does, "new", "wasm_apps.tool.cli:new", "make a working project")
+    new.add_argument("directory", type=Path)
+    new.add_argument("--lang", choices=("c", "zig"), default="c")
+    build = _verb(does, "build", "wasm_apps.tool.cli:build", "compile an app to WebAssembly")
+    build.add_argument("directory", type=Path, nargs="?", default=Path())
+    test = _verb(does, "test", "edge.apptest:test", "run an app against its simulated board")
+    test.add_argument("directory", type=Path, nargs="?", default=Path())
+    test.add_argument("--board", type=Path, help="scenario file; the app's board.toml by default")
+    push = _verb(does, "push", "cloud.client.apps:push_app", "push a built app to the registry")
+    push.add_argument("directory", nargs="?", default=".")
+    push.add_argument("--tag", help="the manifest's version by default")
+    _cloud_options(push)
+    deploy = _verb(
+        does, "deploy", "cloud.client.apps:deploy", "run an app on the nodes you select"
+    )
+    deploy.add_argument("app", help="REPOSITORY:TAG, or a directory, which is pushed first")
+    deploy.add_argument("--name", help="name of the App; the repository's by default")
+    deploy.add_argument("-l", "--selector", metavar="NAME=VALUE,…", help="labels of the nodes")
+    deploy.add_argument("--grant", action="append", default=[], metavar="NAME=RESOURCE")
+    deploy.add_argument("--twin", action="append", default=[], metavar="NAME=VALUE")
+    deploy.add_argument("--wait", action="store_true", help="return when it runs everywhere")
+    deploy.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS")
+    _cloud_options(deploy)
+
+
+def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    get = _verb(verbs, "get", "cloud.client.objects:get", "show objects")
+    get.add_argument("kind", help="nodes, apps, appinstances")
+    get.add_argument("name", nargs="?")
+    get.add_argument("-l", "--selector", default="", help="label selector")
+    get.add_argument("--field-selector", default="")
+    get.add_argument("-w", "--wide", action="store_true", help="more columns")
+    _cloud_options(get)
+    describe = _verb(verbs, "describe", "cloud.client.objects:describe", "show an object in full")
+    describe.add_argument("kind")
+    describe.add_argument("name")
+    _cloud_options(describe, output=False)
+    delete = _verb(verbs, "delete", "cloud.client.objects:delete", "delete objects")
+    delete.add_argument("kind")
+    delete.add_argument("names", nargs="+", metavar="name")
+    _cloud_options(delete, output=False)
+    apply = _verb(verbs, "apply", "cloud.client.objects:apply", "create or change from a file")
+    apply.add_argument("-f", "--file", required=True, help="YAML or JSON; - for standard input")
+    _cloud_options(apply, output=False)
+
+
+def _readings(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    telemetry = _verb(verbs, "telemetry", "cloud.client.readings:telemetry", "show readings")
+    telemetry.add_argument("name", nargs="?", help="only this stream; a trailing * matches more")
+    telemetry.add_argument("--node")
+    telemetry.add_argument("--app")
+    telemetry.add_argument("--since", default="1h", help="30s, 10m, 1h, 7d or an RFC 3339 time")
+    telemetry.add_argument("-n", "--limit", type=int, default=100, help="newest readings shown")
+    telemetry.add_argument("-f", "--follow", action="store_true", help="go on as they arrive")
+    telemetry.add_argument("--latest", action="store_true", help="only the newest of each stream")
+    _cloud_options(telemetry, more=("csv", "senml"))
+    logs = _verb(verbs, "logs", "cloud.client.readings:logs", "show an app's log lines")
+    logs.add_argument("app", nargs="?")
+    logs.add_argument("--node")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES")
+    _cloud_options(logs)
+
+
+def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("bench", help="load a cloud")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    nodes = _verb(
+        does, "nodes", "edge.hollow:bench", "connect hollow nodes: real sessions, no board"
+    )
+    nodes.add_argument("--count", type=int, default=100)
+    nodes.add_argument("--seconds", type=float, default=10.0)
+    nodes.add_argument(
+        "--rate", type=float, default=1.0, help="telemetry records a second from each"
+    )
+    _cloud_options(nodes, output=False)
+
+
+def _cloud_options(
+    verb: argparse.ArgumentParser, *, output: bool = True, more: tuple[str, ...] = ()
+) -> None:
+    verb.add_argument("--cloud", default=_default_cloud(), metavar="URL")
+    if output:
+        verb.add_argument(
+            "-o", "--output", choices=("table", "json", "yaml", *more), default="table"
+        )
+
+
+def _state(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--state",
+        type=Path,
+        default=Path(os.environ.get("SKERRY_STATE", STATE_HOME / "agent")),
+        help="the agent's directory",
+    )
+
+
+def _default_cloud() -> str:
+    return os.environ.get("SKERRY_CLOUD", DEFAULT_CLOUD)
+
+
+def _hostname() -> str:
+    return os.uname().nodename.split(".")[0].lower()
+
+
+def _expected(error: Exception) -> bool:
+    """Whether the error is one of ours: a text for a person, not a fault of the program."""
+    home = type(error).__module__.split(".")[0]
+    return home in {"hal", "edge", "cloud", "wasm_apps"} or isinstance(error, OSError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

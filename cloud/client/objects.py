@@ -1,0 +1,118 @@
+"""`skerry get`, `describe`, `delete`, `apply`: any kind the cloud has."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cloud.client import output
+from cloud.client.api import Client, Json
+from cloud.client.errors import InputError
+
+DOCUMENT_LIMIT = 1 << 20
+"""Bytes of a file given to `apply`; the API takes no larger body."""
+
+
+def get(args: Namespace) -> None:
+    """Show one object or a list."""
+    with Client(args.cloud) as client:
+        table = args.output == "table"
+        if args.name:
+            found = client.get(args.kind, args.name, table=table)
+        else:
+            found = client.list(
+                args.kind, selector=args.selector, fields=args.field_selector, table=table
+            )
+    if table:
+        output.show_table(found, wide=args.wide)
+    else:
+        output.show(found, args.output)
+
+
+def describe(args: Namespace) -> None:
+    """Show an object in full, with what belongs to it."""
+    with Client(args.cloud) as client:
+        found = client.get(args.kind, args.name)
+        label = {"App": "skerry.dev/app", "Node": "skerry.dev/node"}.get(found["kind"])
+        parts = (
+            client.list("appinstances", selector=f"{label}={args.name}", table=True)
+            if label
+            else None
+        )
+    for line in _describe(found, ""):
+        print(line)
+    if parts is not None and parts.get("rows"):
+        print("\nInstances:")
+        output.show_table(parts, wide=True)
+
+
+def delete(args: Namespace) -> None:
+    """Delete objects by name."""
+    with Client(args.cloud) as client:
+        for name in args.names:
+            client.delete(args.kind, name)
+            print(f"{args.kind}/{name} deleted")
+
+
+def apply(args: Namespace) -> None:
+    """Create or change the objects of a YAML or JSON file."""
+    documents = list(_documents(args.file))
+    with Client(args.cloud) as client:
+        for document in documents:
+            found, verb = client.apply(document)
+            print(f"{found['kind'].lower()}/{found['metadata']['name']} {verb}")
+
+
+def _documents(name: str) -> Iterable[Json]:
+    import yaml  # noqa: PLC0415 - 2 MB that most calls do not need
+
+    try:
+        text = sys.stdin.read(DOCUMENT_LIMIT + 1) if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: {error}") from None
+    if len(text) > DOCUMENT_LIMIT:
+        raise InputError(f"{name}: larger than {DOCUMENT_LIMIT} bytes")
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not YAML: {error}") from None
+    for number, document in enumerate(documents, 1):
+        if not isinstance(document, dict) or "kind" not in document:
+            raise InputError(f"{name}, document {number}: kind: missing; write kind: App")
+        if not isinstance(document.get("metadata"), dict) or "name" not in document["metadata"]:
+            raise InputError(f"{name}, document {number}: metadata.name: missing")
+        yield document
+
+
+def _describe(value: Json, indent: str) -> Iterable[str]:
+    """An object as indented lines, keys in words: `resourceVersion` → `Resource Version`."""
+    for key, item in value.items():
+        name = f"{indent}{_words(key)}:"
+        if isinstance(item, dict):
+            if item:
+                yield name
+                yield from _describe(item, indent + "  ")
+        elif isinstance(item, list):
+            if item:
+                yield name
+                yield from _describe_list(item, indent + "  ")
+        else:
+            yield f"{name:<26} {item}"
+
+
+def _describe_list(items: list[Any], indent: str) -> Iterable[str]:
+    for item in items:
+        if isinstance(item, dict):
+            first, *rest = _describe(item, indent + "  ")
+            yield f"{indent}- {first.lstrip()}"
+            yield from rest
+        else:
+            yield f"{indent}- {item}"
+
+
+def _words(key: str) -> str:
+    if "/" in key or "-" in key or "." in key:
+        return key
+    spaced = "".join(f" {c}" if c.isupper() else c for c in key).strip()
+    return spaced[:1].upper() + spaced[1:]
