@@ -1,7 +1,9 @@
 """A board: the names that people use for its lines, buses and ports."""
 
+from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
+from hal.errors import ResourceNotFoundError
 from hal.gpio import Line, LineConfig
 from hal.i2c import I2CDevice
 from hal.serial import SerialConfig, SerialPort
@@ -38,3 +40,9 @@ class Board(Protocol):
     def close(self) -> None:
         """Release what the board itself holds; may be called twice."""
         ...
+
+
+def not_found(what: str, name: str, existing: Collection[str]) -> ResourceNotFoundError:
+    """The error for a name that the board does not have, listing those it has."""
+    known = ", ".join(sorted(existing)) or "none"
+    return ResourceNotFoundError(f"no {what} named {name!r} on this board; there are: {known}")

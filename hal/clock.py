@@ -8,6 +8,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def monotonic_ns() -> int:
+    """CLOCK_MONOTONIC in nanoseconds: the clock of GPIO edges."""
+    return time.monotonic_ns()
+
+
 def wall_ns() -> int:
     """Nanoseconds since 1970-01-01 UTC, as far as this board knows; may be wrong."""
     return time.time_ns()

@@ -3,11 +3,14 @@
 HalError
 ├── ResourceNotFoundError (LookupError)  the board has no line, bus or port of that name
 ├── ResourceBusyError                    somebody else holds it
+├── AccessError (PermissionError)        the operating system does not let this user touch it
 ├── PinDirectionError (ValueError)       wrote an input
 ├── BusError (OSError)                   the transaction failed on the wire
 │   ├── NoDeviceError                    nothing acknowledged the address (ENXIO)
 │   └── BusTimeoutError (TimeoutError)   the bus did not finish in time
-└── ClosedError (ValueError)             used after close()
+├── ClosedError (ValueError)             used after close()
+├── DriveError (ValueError)              a simulated board cannot be driven that way
+└── BoardFileError (ValueError)          a board file is wrong; names the key
 """
 
 
@@ -21,6 +24,10 @@ class ResourceNotFoundError(HalError, LookupError):
 
 class ResourceBusyError(HalError):
     """Another owner holds the line, bus address or port."""
+
+
+class AccessError(HalError, PermissionError):
+    """The operating system does not let this user touch the device."""
 
 
 class PinDirectionError(HalError, ValueError):
@@ -41,3 +48,11 @@ class BusTimeoutError(BusError, TimeoutError):
 
 class ClosedError(HalError, ValueError):
     """The object was used after `close()`."""
+
+
+class DriveError(HalError, ValueError):
+    """A simulated board has no such target, or the target no such value."""
+
+
+class BoardFileError(HalError, ValueError):
+    """A board file is wrong; the message names the key."""

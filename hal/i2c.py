@@ -1,13 +1,19 @@
 """I2C: transactions with one device address on a bus (NXP UM10204)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
+
+from hal.errors import ResourceNotFoundError
 
 TRANSFER_LIMIT = 4096
 """Bytes in one message; Linux's i2c-dev refuses more than 8192."""
 MESSAGES_LIMIT = 42
 """Messages in one combined transaction: I2C_RDWR_IOCTL_MAX_MSGS."""
+
+ADDRESSES = range(0x08, 0x78)
+"""7-bit addresses a device may have; UM10204 section 3.1.12 reserves the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +47,37 @@ class I2CDevice(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
+
+
+def check_messages(messages: Sequence[Write | Read]) -> None:
+    """Raise ValueError when a transaction is empty or past a limit; every backend calls it."""
+    if not 1 <= len(messages) <= MESSAGES_LIMIT:
+        raise ValueError(f"{len(messages)} messages: a transaction has 1 to {MESSAGES_LIMIT}")
+    for message in messages:
+        if isinstance(message, Read):
+            if not 1 <= message.length <= TRANSFER_LIMIT:
+                raise ValueError(f"read of {message.length} bytes: 1 to {TRANSFER_LIMIT}")
+        elif len(message.data) > TRANSFER_LIMIT:
+            raise ValueError(f"write of {len(message.data)} bytes: at most {TRANSFER_LIMIT}")
+
+
+def check_address(bus: str, address: int) -> None:
+    """Raise ResourceNotFoundError for an address that no device can have."""
+    if address not in ADDRESSES:
+        raise ResourceNotFoundError(
+            f"{device_name(bus, address)}: 7-bit addresses go from 0x08 to 0x77"
+        )
+
+
+def device_name(bus: str, address: int) -> str:
+    """The name people use for a device on a bus: `i2c-1:0x48`."""
+    return f"{bus}:0x{address:02x}"
+
+
+def parse_device_name(text: str) -> tuple[str, int]:
+    """Bus and address of `i2c-1:0x48`; ValueError when it has another form."""
+    bus, _, address = text.rpartition(":")
+    if bus and address.removeprefix("0x").isalnum():
+        with suppress(ValueError):
+            return bus, int(address, 0)
+    raise ValueError(f"{text!r}: an I2C device is written bus:address, i2c-1:0x48")
