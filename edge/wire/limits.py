@@ -15,22 +15,36 @@ DESIRED_LIMIT = 1024
 """Objects in one node's desired set; a board runs tens of apps."""
 DESIRED_CHUNK = 512 << 10
 """Bytes of desired objects put into one frame before the set is split with `more`."""
+DESIRED_BYTES = 4 << 20
+"""Bytes of one whole step: the node holds it in memory until its last part arrives."""
 STATUS_ITEMS_LIMIT = 1024
 """Status objects in one frame; bounded by the desired set."""
 BATCH_ENTRIES_LIMIT = 4096
-"""Telemetry entries in one batch."""
+"""Telemetry entries in one batch: as many of the smallest as BATCH_BYTES has room for."""
+ENTRY_OVERHEAD = 64
+"""Bytes counted for an entry beside its payload, so that tiny entries use up a window too."""
 BATCH_BYTES = 256 << 10
-"""Payload bytes at which a batch is closed: several batches fit a window on a slow link."""
+"""Counted bytes of one batch at most: several batches fit a window on a slow link."""
 PACK_LIMIT = 64 << 10
 """Bytes of one SenML pack (one call of an app)."""
 PACK_RECORDS_LIMIT = 1000
 """Records of one SenML pack."""
 WINDOW_DEFAULT = 1 << 20
-"""Telemetry bytes a node may have unacknowledged unless the cloud grants another amount."""
+"""Counted bytes a node may have unacknowledged unless the cloud grants another amount."""
+WINDOW_MIN = PACK_LIMIT + ENTRY_OVERHEAD
+"""Smallest window but 0 (which means pause): the largest entry must fit, or all would stop."""
 LOG_LINE_LIMIT = 4096
 """Bytes of one log line; longer ones are cut by the node."""
 LOG_BATCH_LIMIT = 256
 """Log lines in one frame."""
+LOG_BATCH_BYTES = 256 << 10
+"""Bytes of text in one frame of log lines: the longest lines, at four bytes a character, 16."""
+LABELS_LIMIT = 64
+"""Labels of a node; each has a key and a value of at most TEXT_LIMIT."""
+RESOURCES_LIMIT = 1024
+"""Resources of a board: a Raspberry Pi has about 40."""
+STREAM_LIMIT = 64
+"""Characters of a stream's name, as in the manifest."""
 TEXT_LIMIT = 1024
 """Characters of a reason, message or error text."""
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -42,3 +56,5 @@ DEADLINE_FACTOR = 3
 """A peer silent for this many heartbeats is lost."""
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds from opening to Welcome."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds to wait for the peer's Close after ours."""

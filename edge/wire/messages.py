@@ -41,9 +41,13 @@ class Hello(Message, tag="hello", frozen=True):
     """Highest sequence number it has ever assigned in this epoch; 0 when none."""
     revision: Counter
     """Desired revision it has persisted; 0 when it has none."""
-    labels: dict[Text, Text] = field(default_factory=dict)
+    labels: Annotated[dict[Text, Text], Meta(max_length=limits.LABELS_LIMIT)] = field(
+        default_factory=dict[str, str]
+    )
     board: Text = ""
-    resources: list[Text] = field(default_factory=list[str])
+    resources: Annotated[list[Text], Meta(max_length=limits.RESOURCES_LIMIT)] = field(
+        default_factory=list[str]
+    )
     """Names that can be granted on this board."""
 
 
@@ -98,7 +102,7 @@ class Pong(Message, tag="pong", frozen=True):
 class DesiredItem(Struct, frozen=True, kw_only=True):
     """One object a node shall have; `spec` is CBOR of the Struct that `kind` names."""
 
-    kind: Text
+    kind: Name
     name: Name
     generation: Counter
     spec: Annotated[bytes, Meta(max_length=limits.SPEC_LIMIT)]
@@ -116,7 +120,7 @@ class Desired(Message, tag="desired", frozen=True):
     put: Annotated[list[DesiredItem], Meta(max_length=limits.DESIRED_LIMIT)] = field(
         default_factory=list[DesiredItem]
     )
-    remove: Annotated[list[tuple[str, str]], Meta(max_length=limits.DESIRED_LIMIT)] = field(
+    remove: Annotated[list[tuple[Name, Name]], Meta(max_length=limits.DESIRED_LIMIT)] = field(
         default_factory=list[tuple[str, str]]
     )
     """(kind, name) of objects to drop."""
@@ -142,7 +146,7 @@ class DesiredReset(Message, tag="desired_reset", frozen=True):
 class StatusItem(Struct, frozen=True, kw_only=True):
     """Observed state of one object; `status` is CBOR of the Struct that `kind` names."""
 
-    kind: Text
+    kind: Name
     name: Name
     generation: Counter
     """Generation of the spec that was observed."""
@@ -178,7 +182,7 @@ class Entry(Struct, frozen=True, kw_only=True, array_like=True):
     seq: Counter
     kind: EntryKind
     app: Name
-    stream: Text
+    stream: Annotated[str, Meta(max_length=limits.STREAM_LIMIT)]
     time_ns: int
     """When the call was made; base for relative SenML times."""
     payload: Annotated[bytes, Meta(max_length=limits.PACK_LIMIT)]
@@ -211,7 +215,7 @@ class LogLine(Struct, frozen=True, kw_only=True, array_like=True):
     """One line of an app (or of the agent itself when `app` is empty)."""
 
     seq: Counter
-    app: str
+    app: Text
     level: int
     """RFC 5424 severity: 3 error, 4 warning, 6 info, 7 debug."""
     time_ns: int
@@ -221,7 +225,7 @@ class LogLine(Struct, frozen=True, kw_only=True, array_like=True):
 class Logs(Message, tag="logs", frozen=True):
     """Lines since the last acknowledged; sequence numbers belong to the boot. One in flight."""
 
-    lines: Annotated[list[LogLine], Meta(max_length=limits.LOG_BATCH_LIMIT)]
+    lines: Annotated[list[LogLine], Meta(min_length=1, max_length=limits.LOG_BATCH_LIMIT)]
     dropped: Counter = 0
     """Lines lost from the bounded buffer before the first of these."""
 
