@@ -5,34 +5,31 @@ A resource is written as people say it: `GPIO17` for a line, `i2c-1:0x48` for an
 """
 
 import re
-from collections.abc import Callable
 
 from edge.errors import GrantError
+from edge.sandbox.setup import GpioGrant, HardwareGrant, I2CGrant, SerialGrant
 from edge.wire.manifest import Grant, GrantKind
 from edge.wire.messages import DesiredApp
 from hal.board import Board
-from hal.gpio import Direction, Edge, Line, LineConfig, Pull
-from hal.i2c import I2CDevice
-from hal.serial import SerialConfig, SerialPort
-
-Opener = Callable[[], Line] | Callable[[], I2CDevice] | Callable[[], SerialPort]
+from hal.gpio import Direction, Edge, LineConfig, Pull
+from hal.serial import SerialConfig
 
 _I2C = re.compile(r"^(?P<bus>[^:]+):(?P<address>0x[0-9a-fA-F]{1,2}|[0-9]{1,3})$")
 
 
-def openers(spec: DesiredApp, board: Board) -> dict[str, Opener]:
-    """One opener per granted name; raises GrantError naming the grant and the remedy."""
+def resolve(spec: DesiredApp, board: Board) -> dict[str, HardwareGrant]:
+    """What the app's grants open; raises GrantError naming the grant and the remedy."""
     unknown = spec.grants.keys() - spec.manifest.grants.keys()
     if unknown:
         raise GrantError(
             f"grants.{min(unknown)}: the app's manifest asks for no grant of this name "
             f"(it has: {', '.join(spec.manifest.grants) or 'none'})"
         )
-    found: dict[str, Opener] = {}
+    found: dict[str, HardwareGrant] = {}
     for name, grant in spec.manifest.grants.items():
         resource = spec.grants.get(name)
         if resource is not None:
-            found[name] = _opener(name, grant, resource, board)
+            found[name] = _grant(name, grant, resource, board)
         elif not grant.optional:
             raise GrantError(
                 f"grants.{name}: the app needs a {grant.kind.value} resource; "
@@ -41,7 +38,7 @@ def openers(spec: DesiredApp, board: Board) -> dict[str, Opener]:
     return found
 
 
-def _opener(name: str, grant: Grant, resource: str, board: Board) -> Opener:
+def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGrant:
     base, config = resource, None
     if grant.kind is GrantKind.I2C:
         base, config = _i2c(name, resource)
@@ -53,15 +50,15 @@ def _opener(name: str, grant: Grant, resource: str, board: Board) -> Opener:
     match grant.kind:
         case GrantKind.GPIO:
             line = _line_config(grant)
-            return lambda: board.open_line(resource, line)
+            return GpioGrant(lambda: board.open_line(resource, line))
         case GrantKind.I2C:
             address = config or 0
-            return lambda: board.open_i2c(base, address)
+            return I2CGrant(lambda: board.open_i2c(base, address))
         case GrantKind.SERIAL:
             serial = SerialConfig(
                 baudrate=grant.baudrate, parity=grant.parity, stopbits=grant.stopbits
             )
-            return lambda: board.open_serial(resource, serial)
+            return SerialGrant(lambda: board.open_serial(resource, serial))
 
 
 def _i2c(name: str, resource: str) -> tuple[str, int]:

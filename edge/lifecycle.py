@@ -9,8 +9,8 @@ new one is ready to start. Twin values change without a restart.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 
+from edge.sandbox.exits import Exit, ExitKind
 from edge.wire.manifest import RestartPolicy
 from edge.wire.messages import AppState, AppStatus, DesiredApp, Scalar
 
@@ -20,27 +20,6 @@ STOP_GRACE = 5.0
 """Seconds an app has between STOP and being interrupted."""
 PREPARE_RETRY_MAX = 60.0
 """Seconds between tries to fetch when the network is down; a reconnect also retries at once."""
-
-
-class EndKind(Enum):
-    """Why a run ended; each shows as its own state."""
-
-    EXITED = AppState.EXITED
-    TRAPPED = AppState.TRAPPED
-    OUT_OF_BUDGET = AppState.OUT_OF_BUDGET
-    OUT_OF_MEMORY = AppState.OUT_OF_MEMORY
-    HUNG = AppState.HUNG
-    FAILED = AppState.FAILED
-    STOPPED = AppState.PENDING
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a run ended."""
-
-    kind: EndKind
-    code: int | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +74,7 @@ class AppLife:
         self._prepare_tries = 0
         self._problem = ""
         self._unusable = False
-        self._last_end: End | None = None
+        self._last_end: Exit | None = None
         self._ended_spec: DesiredApp | None = None
         self._failures = 0
         self._not_before = 0.0
@@ -168,7 +147,7 @@ class AppLife:
         self._started_at = now
         self._stopping = False
 
-    def ended(self, end: End, now: float) -> None:
+    def ended(self, end: Exit, now: float) -> None:
         """The run is over."""
         spec = self._running
         if spec is None:
@@ -177,10 +156,10 @@ class AppLife:
         self._running = None
         self._restart_asked = False
         stopped, self._stopping = self._stopping, False
-        if stopped or end.kind is EndKind.STOPPED:
+        if stopped or end.kind is ExitKind.STOPPED:
             return
         self._last_end, self._ended_spec = end, spec
-        if end.kind is EndKind.FAILED:
+        if end.kind is ExitKind.FAILED:
             self._unusable = True
             self._problem = end.message
             return
@@ -298,11 +277,11 @@ class AppLife:
             return AppState.FAILED, "Unusable", message
         return AppState.FETCHING, "Retrying", message
 
-    def _end_state(self, end: End, now: float) -> tuple[AppState, str, str]:
+    def _end_state(self, end: Exit, now: float) -> tuple[AppState, str, str]:
         wait = self._not_before - now
         again = f"; next start in {wait:.0f} s" if wait > 0 and self._will_restart() else ""
         looping = self._failures >= CRASH_LOOP_AFTER and self._will_restart()
-        return end.kind.value, "CrashLoop" if looping else "", end.message + again
+        return AppState(end.kind.value), "CrashLoop" if looping else "", end.message + again
 
     def _update_note(self) -> str:
         if self._preparing is None or self._target is None:
@@ -337,7 +316,7 @@ class AppLife:
             return False
         policy = self._target.restart.policy
         if policy is RestartPolicy.ON_FAILURE:
-            clean = self._last_end.kind is EndKind.EXITED and self._last_end.code == 0
+            clean = self._last_end.kind is ExitKind.EXITED and self._last_end.code == 0
             return not clean
         return policy is RestartPolicy.ALWAYS
 

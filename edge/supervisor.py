@@ -14,12 +14,11 @@ from edge.lifecycle import (
     STOP_GRACE,
     AppLife,
     ChangeTwin,
-    End,
-    EndKind,
     Prepare,
     Start,
     Stop,
 )
+from edge.sandbox.exits import Exit, ExitKind
 from edge.wire.messages import AppState, AppStatus, DesiredApp, Scalar
 from hal import clock
 
@@ -53,7 +52,7 @@ class Workshop(Protocol):
         """Have the module ready to start; raises UnusableError, RetryableError or GrantError."""
         ...
 
-    def start(self, name: str, spec: DesiredApp, ended: Callable[[End], None]) -> Run:
+    def start(self, name: str, spec: DesiredApp, ended: Callable[[Exit], None]) -> Run:
         """Start it on a thread; `ended` is called once, on any thread. Raises GrantError."""
         ...
 
@@ -186,16 +185,16 @@ class Supervisor:
             self._wake.set()
 
     def _start(self, life: AppLife, spec: DesiredApp, now: float) -> None:
-        def ended(end: End) -> None:
+        def ended(end: Exit) -> None:
             self._loop.call_soon_threadsafe(self._ended, life, end)
 
         try:
             self._runs[life.name] = self._workshop.start(life.name, spec, ended)
             life.started(now)
         except (ValueError, OSError) as error:
-            life.ended(End(EndKind.FAILED, message=str(error)), now)
+            life.ended(Exit(ExitKind.FAILED, message=str(error)), now)
 
-    def _ended(self, life: AppLife, end: End) -> None:
+    def _ended(self, life: AppLife, end: Exit) -> None:
         run = self._runs.pop(life.name, None)
         if run is not None:
             life.count_dropped(*run.dropped(), final=True)

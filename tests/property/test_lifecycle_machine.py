@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.lifecycle import AppLife, ChangeTwin, End, EndKind, Prepare, Start, Stop
+from edge.lifecycle import AppLife, ChangeTwin, Prepare, Start, Stop
+from edge.sandbox.exits import Exit, ExitKind
 from edge.wire.messages import AppState, DesiredApp
 from tests.support.specs import desired_app
 
@@ -51,10 +52,10 @@ class Life(RuleBasedStateMachine):
         self.now += seconds
 
     @precondition(lambda self: self.active is not None)
-    @rule(kind=st.sampled_from(EndKind))
-    def run_ends(self, kind: EndKind) -> None:
+    @rule(kind=st.sampled_from(ExitKind))
+    def run_ends(self, kind: ExitKind) -> None:
         self.active, self.stopping = None, False
-        self.life.ended(End(kind), self.now)
+        self.life.ended(Exit(kind), self.now)
 
     @precondition(lambda self: self.preparing)
     @rule()
@@ -99,7 +100,7 @@ class Life(RuleBasedStateMachine):
             if self.preparing:
                 self.prepared()
             if self.stopping:
-                self.run_ends(EndKind.STOPPED)
+                self.run_ends(ExitKind.STOPPED)
         assert self.active == wanted
         assert self.life.status(self.now).state is AppState.RUNNING
 

@@ -6,16 +6,15 @@ from edge.lifecycle import (
     CRASH_LOOP_AFTER,
     AppLife,
     ChangeTwin,
-    End,
-    EndKind,
     Prepare,
     Start,
     Stop,
 )
+from edge.sandbox.exits import Exit, ExitKind
 from edge.wire.messages import AppState, DesiredApp
 from tests.support.specs import desired_app
 
-CRASH = End(EndKind.TRAPPED, message="unreachable")
+CRASH = Exit(ExitKind.TRAPPED, message="unreachable")
 
 
 def running(spec: DesiredApp, now: float = 0.0) -> AppLife:
@@ -56,7 +55,7 @@ def test_the_old_version_runs_until_the_new_one_is_prepared():
     assert life.status(1.0).state is AppState.RUNNING
     life.prepared()
     assert life.decide(2.0) == [Stop()]
-    life.ended(End(EndKind.STOPPED), 3.0)
+    life.ended(Exit(ExitKind.STOPPED), 3.0)
     assert life.decide(3.0) == [Start(new)]
 
 
@@ -126,14 +125,14 @@ def test_a_change_of_grants_or_limits_restarts(change: dict[str, object]):
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in EndKind if kind not in {EndKind.FAILED, EndKind.STOPPED}]
+    "kind", [kind for kind in ExitKind if kind not in {ExitKind.FAILED, ExitKind.STOPPED}]
 )
-def test_each_end_is_a_state_of_its_own(kind: EndKind):
+def test_each_end_is_a_state_of_its_own(kind: ExitKind):
     life = running(desired_app())
-    life.ended(End(kind, code=3, message="why"), 1.0)
+    life.ended(Exit(kind, code=3, message="why"), 1.0)
     life.decide(1.0)
     status = life.status(1.0)
-    assert (status.state, status.exit_code) == (kind.value, 3)
+    assert (status.state, status.exit_code) == (AppState(kind.value), 3)
     assert status.message == "why; next start in 1 s"
 
 
@@ -166,14 +165,14 @@ def test_a_run_past_its_settle_time_forgives_earlier_crashes():
 @pytest.mark.parametrize(
     ("policy", "end", "again"),
     [
-        ("Always", End(EndKind.EXITED, code=0), True),
-        ("OnFailure", End(EndKind.EXITED, code=0), False),
-        ("OnFailure", End(EndKind.EXITED, code=1), True),
+        ("Always", Exit(ExitKind.EXITED, code=0), True),
+        ("OnFailure", Exit(ExitKind.EXITED, code=0), False),
+        ("OnFailure", Exit(ExitKind.EXITED, code=1), True),
         ("OnFailure", CRASH, True),
         ("Never", CRASH, False),
     ],
 )
-def test_the_restart_policy_decides(policy: str, end: End, again: bool):
+def test_the_restart_policy_decides(policy: str, end: Exit, again: bool):
     spec = desired_app(restart={"policy": policy})
     life = running(spec)
     life.ended(end, 0.0)
@@ -182,7 +181,7 @@ def test_the_restart_policy_decides(policy: str, end: End, again: bool):
 
 def test_an_app_that_cannot_start_is_not_tried_again_until_it_changes():
     life = running(desired_app())
-    life.ended(End(EndKind.FAILED, message="grants.probe: missing"), 0.0)
+    life.ended(Exit(ExitKind.FAILED, message="grants.probe: missing"), 0.0)
     assert life.decide(1e6) == []
     assert life.status(1e6).state is AppState.FAILED
     better = desired_app(grants={"probe": "i2c-1:0x48"})
@@ -195,7 +194,7 @@ def test_a_held_app_stays_stopped_until_it_is_let_go():
     life = running(spec)
     life.hold(held=True)
     assert life.decide(1.0) == [Stop()]
-    life.ended(End(EndKind.STOPPED), 1.0)
+    life.ended(Exit(ExitKind.STOPPED), 1.0)
     life.want(desired_app(version="2.0.0", module="b"), 2)
     assert life.decide(2.0) == []
     assert life.status(2.0).state is AppState.HELD
@@ -209,7 +208,7 @@ def test_a_restart_by_hand_is_no_failure_and_ends_a_backoff():
     life = running(spec)
     life.restart()
     assert life.decide(1.0) == [Stop()]
-    life.ended(End(EndKind.STOPPED), 1.0)
+    life.ended(Exit(ExitKind.STOPPED), 1.0)
     assert life.restarts == 0
     assert life.decide(1.0) == [Start(spec)]
     life.started(1.0)
@@ -223,7 +222,7 @@ def test_an_unwanted_app_is_stopped_and_then_gone():
     life.unwant()
     assert life.decide(1.0) == [Stop()]
     assert not life.gone
-    life.ended(End(EndKind.STOPPED), 1.0)
+    life.ended(Exit(ExitKind.STOPPED), 1.0)
     assert life.gone
 
 
