@@ -19,6 +19,8 @@ CloudError
     └── StoreClosed
 """
 
+# ruff: noqa: N818 - Kubernetes' reasons are the names
+
 from collections.abc import Sequence
 from typing import ClassVar
 

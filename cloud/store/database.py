@@ -18,7 +18,6 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from cloud.errors import StoreClosed, UnsupportedDatabase
@@ -197,8 +196,7 @@ def _engine(url: str, *, begin: str, pool_size: int, query_only: bool = False) -
         connect_args={"check_same_thread": False, "cached_statements": 256},
     )
 
-    def on_connect(connection: DBAPIConnection, _record: object) -> None:
-        assert isinstance(connection, sqlite3.Connection)
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         # The driver would begin transactions by itself, and too late for savepoints.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")

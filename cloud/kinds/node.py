@@ -1,0 +1,111 @@
+"""Node: a board that runs the agent. The hub creates it when the board first says Hello."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import field
+
+from cloud.kinds.columns import age
+from cloud.kinds.meta import (
+    Condition,
+    Metadata,
+    Model,
+    Object,
+    Text,
+    Truth,
+    find_condition,
+)
+from cloud.kinds.scheme import Column, Kind
+
+READY = "Ready"
+
+
+class NodeSpec(Model, frozen=True, kw_only=True):
+    """What the operator wants of a node."""
+
+    unschedulable: bool = False
+    """No new App comes here; what runs stays."""
+
+
+class NodeStatus(Model, frozen=True, kw_only=True):
+    """What the hub knows of a node."""
+
+    conditions: list[Condition] = field(default_factory=list[Condition])
+    addresses: list[str] = field(default_factory=list[str])
+    agent_version: str = ""
+    board: str = ""
+    resources: list[str] = field(default_factory=list[str])
+    """What can be granted on it."""
+    boot_id: str = field(default="", name="bootID")
+    revision: int = 0
+    """Desired revision it has on its disk."""
+    last_heartbeat_time: datetime | None = None
+
+
+class Node(Object, frozen=True, kw_only=True):
+    """A board that runs the agent."""
+
+    kind: Literal["Node"] = "Node"
+    metadata: Metadata
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+def is_ready(node: Node) -> bool:
+    """Connected, as far as the hub knows."""
+    ready = find_condition(node.status.conditions, READY)
+    return ready is not None and ready.status is Truth.TRUE
+
+
+def ready_condition(*, connected: bool, message: Text = "") -> Condition:
+    """The condition the hub sets; give it to `set_conditions` with the time."""
+    if connected:
+        return Condition(
+            type=READY, status=Truth.TRUE, reason="Connected", message=message or "connected"
+        )
+    return Condition(
+        type=READY,
+        status=Truth.UNKNOWN,
+        reason="Disconnected",
+        message=message or "no connection; its apps run on from its own store",
+    )
+
+
+def _status(node: Node, _now: datetime) -> str:
+    ready = find_condition(node.status.conditions, READY)
+    text = "Unknown"
+    if ready is not None:
+        text = {
+            Truth.TRUE: "Ready",
+            Truth.FALSE: "NotReady",
+            Truth.UNKNOWN: "Offline",
+        }[ready.status]
+    return f"{text},Unschedulable" if node.spec.unschedulable else text
+
+
+NODE = Kind(
+    type=Node,
+    plural="nodes",
+    short_names=("no",),
+    namespaced=False,
+    columns=(
+        Column("Name", lambda node, _: node.metadata.name, "name of the node"),
+        Column("Status", _status, "connected or not"),
+        Column("Version", lambda node, _: node.status.agent_version, "version of the agent"),
+        Column("Board", lambda node, _: node.status.board, "type of the board"),
+        Column("Age", lambda node, now: age(node.metadata.creation_timestamp, now), "since when"),
+        Column(
+            "Revision",
+            lambda node, _: node.status.revision,
+            "desired revision on its disk",
+            type="integer",
+            priority=1,
+        ),
+        Column(
+            "Resources",
+            lambda node, _: ",".join(node.status.resources),
+            "what can be granted on it",
+            priority=1,
+        ),
+    ),
+)
