@@ -77,7 +77,7 @@ class ControlServer:
             await _send(writer, {"end": True})
         except (AgentError, ValueError, LookupError) as error:
             with contextlib.suppress(OSError):
-                await _send(writer, {"error": str(error).strip("'\"")})
+                await _send(writer, {"error": str(error)})
         except OSError:
             pass  # the person hung up
         finally:
