@@ -1,6 +1,6 @@
 """A board: the names that people use for its lines, buses and ports."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 from hal.errors import ResourceNotFoundError
@@ -46,3 +46,16 @@ def not_found(what: str, name: str, existing: Collection[str]) -> ResourceNotFou
     """The error for a name that the board does not have, listing those it has."""
     known = ", ".join(sorted(existing)) or "none"
     return ResourceNotFoundError(f"no {what} named {name!r} on this board; there are: {known}")
+
+
+@runtime_checkable
+class DrivenBoard(Board, Protocol):
+    """A board with simulated parts, which can be driven and observed. Any thread may call."""
+
+    def drive(self, target: str, **values: bool | float | str) -> None:
+        """Change what the outside world does to `target`; DriveError names what is wrong."""
+        ...
+
+    def observe(self) -> Mapping[str, object]:
+        """What each simulated part does now: frozen dataclasses of `hal.sim` by target."""
+        ...
