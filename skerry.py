@@ -94,13 +94,13 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     _state(run)
     talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
-    _state(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))
-    _state(_verb(talk, "apps", "edge.cli:apps", "list the apps of this node"))
+    _local(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))
+    _local(_verb(talk, "apps", "edge.cli:apps", "list the apps of this node"))
     logs = _verb(talk, "logs", "edge.cli:logs", "show log lines kept on this node")
     logs.add_argument("app", nargs="?", help="only this app's")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines arrive")
     logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES")
-    _state(logs)
+    _local(logs)
     for name, text in (
         ("restart", "restart an app now"),
         ("hold", "stop an app and keep it stopped, whatever the cloud wants"),
@@ -114,7 +114,7 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     drive.add_argument("target", help="what to change: i2c-1:0x48, GPIO4")
     drive.add_argument("values", nargs="+", metavar="NAME=VALUE", help="temperature=30.5, level=1")
     _state(drive)
-    _state(_verb(talk, "board", "edge.cli:board", "show what the simulated board drives"))
+    _local(_verb(talk, "board", "edge.cli:board", "show what the simulated board drives"))
 
 
 def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
@@ -215,6 +215,11 @@ def _state(verb: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get("SKERRY_STATE", STATE_HOME / "agent")),
         help="the agent's directory",
     )
+
+
+def _local(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    _state(verb)
 
 
 def _default_cloud() -> str:
