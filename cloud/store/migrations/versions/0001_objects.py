@@ -19,18 +19,20 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("namespace", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("created", sa.Boolean(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
-        sa.Column("previous", sa.BigInteger(), nullable=True),
+        sa.Column("previous", sa.BigInteger(), nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=True),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sqlite_autoincrement=True,
+    )
+    # Two writers that both supersede the same revision cannot both succeed.
+    op.create_index(
+        "objects_chain", "objects", ["kind", "namespace", "name", "previous"], unique=True
     )
     op.create_index(
         "objects_current",
         "objects",
         ["kind", "namespace", "name"],
-        unique=True,
         sqlite_where=sa.text("next IS NULL"),
         postgresql_where=sa.text("next IS NULL"),
     )
