@@ -16,3 +16,8 @@ def monotonic_ns() -> int:
 def wall_ns() -> int:
     """Nanoseconds since 1970-01-01 UTC, as far as this board knows; may be wrong."""
     return time.time_ns()
+
+
+def thread_cpu() -> float:
+    """CPU seconds that the calling thread has used."""
+    return time.thread_time()
