@@ -37,8 +37,6 @@ LOG_LINE_LIMIT = 4096
 """Bytes of one log line; longer ones are cut by the node."""
 LOG_BATCH_LIMIT = 256
 """Log lines in one frame."""
-LOG_BATCH_BYTES = 256 << 10
-"""Bytes of text in one frame of log lines: the longest lines, at four bytes a character, 16."""
 LABELS_LIMIT = 64
 """Labels of a node; each has a key and a value of at most TEXT_LIMIT."""
 RESOURCES_LIMIT = 1024
@@ -47,6 +45,8 @@ STREAM_LIMIT = 64
 """Characters of a stream's name, as in the manifest."""
 TEXT_LIMIT = 1024
 """Characters of a reason, message or error text."""
+REPOSITORY_LIMIT = 255
+"""Characters of a repository's name, as registries bound it (OCI distribution-spec)."""
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """RFC 1123 label: names of nodes, apps, grants."""
 

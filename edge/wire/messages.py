@@ -15,6 +15,9 @@ from edge.wire.manifest import AppManifest, Limits, Restart
 Name = Annotated[str, Meta(pattern=limits.NAME_PATTERN)]
 Text = Annotated[str, Meta(max_length=limits.TEXT_LIMIT)]
 Counter = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Repository = Annotated[
+    str, Meta(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$", max_length=limits.REPOSITORY_LIMIT)
+]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -242,7 +245,7 @@ class LogsAck(Message, tag="logs_ack", frozen=True):
 class Module(Struct, frozen=True, kw_only=True):
     """Where an app's code is: a blob in the registry."""
 
-    repository: str
+    repository: Repository
     digest: Digest
     size: Annotated[int, Meta(gt=0, le=64 << 20)]
 
