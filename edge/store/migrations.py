@@ -4,7 +4,7 @@ An interrupted migration leaves the store as it was, because all steps share one
 A change of layout appends a function here; none is ever edited once it was released.
 """
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 
 from edge.store.errors import StoreVersionError
@@ -19,12 +19,12 @@ EPOCH_BITS = 62
 
 def new_epoch() -> int:
     """A random epoch; never 0."""
-    return secrets.randbits(EPOCH_BITS) or 1
+    return int.from_bytes(os.urandom(8)) >> (64 - EPOCH_BITS) or 1
 
 
 def _found(txn: Transaction, tables: Tables) -> None:
     """0 → 1: name the store, start its epoch, and index entries that an unversioned store held."""
-    txn.put(IDENTITY, secrets.token_bytes(8), db=tables.meta)
+    txn.put(IDENTITY, os.urandom(8), db=tables.meta)
     txn.put(EPOCH, U64.pack(new_epoch()), db=tables.meta, overwrite=False)
     txn.put(SEQUENCE, U64.pack(_last_key(txn, tables)) + U64.pack(0), db=tables.meta)
     index_all(txn, tables)
