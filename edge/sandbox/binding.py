@@ -109,7 +109,7 @@ def define(linker: Linker, modules: Iterable[HostModule]) -> list[object]:
                 None,
                 _NO_FINALIZER,
             )
-            if error:
+            if error:  # type: ignore[truthy-bool]  # a C pointer: false when NULL
                 raise WasmtimeError._from_ptr(error)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return callbacks
 

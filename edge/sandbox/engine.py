@@ -8,9 +8,9 @@ import hashlib
 import platform
 from pathlib import Path
 
-import wasmtime
 from wasmtime import Config, Linker
 from wasmtime import Engine as WasmtimeEngine
+from wasmtime import _ffi as ffi  # pyright: ignore[reportPrivateUsage]
 
 from edge.sandbox import linear
 from edge.sandbox.binding import define
@@ -36,7 +36,8 @@ SETTINGS: dict[str, bool | int | str] = {
     "memory_reservation": 0,
     "memory_reservation_for_growth": 0,
     "memory_guard_size": 0,
-    "memory_may_move": False,
+    # It never does; but with False wasmtime refuses growth past the reservation by itself.
+    "memory_may_move": True,
     "memory_init_cow": False,
     # A small compiler on two cores, in a child with a bounded address space.
     "parallel_compilation": False,
@@ -53,8 +54,15 @@ def engine_config() -> Config:
 
 def fingerprint() -> str:
     """Identity of settings, wasmtime and CPU: 16 hexadecimal digits."""
-    identity = (sorted(SETTINGS.items()), wasmtime.__version__, platform.machine(), _cpu())
+    identity = (sorted(SETTINGS.items()), _release(), platform.machine(), _cpu())
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
+def _release() -> list[str]:
+    """Version of wasmtime, as its package says and as the size of its library shows."""
+    library = Path(ffi.filename)
+    packages = library.parent.parent.parent.glob("wasmtime-*.dist-info")
+    return [*sorted(package.name for package in packages), str(library.stat().st_size)]
 
 
 def _cpu() -> list[str]:

@@ -99,9 +99,7 @@ class HardwareEvents:
                 del self._ports[descriptor]
                 self._poller.unregister(descriptor)
                 self._turns.remove(handle)
-                self._closed.append(
-                    Event(EventType.SERIAL_CLOSED, clock.monotonic_ns(), handle)
-                )
+                self._closed.append(Event(EventType.SERIAL_CLOSED, clock.monotonic_ns(), handle))
 
     def take(self, found: list[tuple[int, int]]) -> Event | None:
         """The next event, given the descriptors that poll found."""
@@ -137,6 +135,4 @@ class HardwareEvents:
             return
         for edge in edges:
             self.lost += edge.lost + (len(self._edges) == QUEUE_LIMIT)
-            self._edges.append(
-                Event(EventType.GPIO_EDGE, edge.time_ns, handle, int(edge.rising))
-            )
+            self._edges.append(Event(EventType.GPIO_EDGE, edge.time_ns, handle, int(edge.rising)))

@@ -107,7 +107,6 @@ class Guest:
             return _our_fault(self._setup.name, error)
         finally:
             with self._lock:
-                self._usage = _usage(run)
                 self._run = None
             run.close()
 
@@ -120,18 +119,15 @@ class Guest:
             end = self._call(run, store)
         finally:
             self._engine.ticker.leave()
+            run.meter.charge(clock.thread_cpu(), clock.monotonic())
+            self._usage = _usage(run)
             store.close()
             linear.use_account(None)
-            run.meter.charge(clock.thread_cpu(), clock.monotonic())
-            with self._lock:
-                self._usage = _usage(run)
             run.account.release()
         return _final(run, end)
 
     def _call(self, run: Run, store: Store) -> Exit:
-        store.set_limits(
-            table_elements=TABLE_LIMIT, instances=1, tables=TABLES_LIMIT, memories=1
-        )
+        store.set_limits(table_elements=TABLE_LIMIT, instances=1, tables=TABLES_LIMIT, memories=1)
         store.set_epoch_deadline(1)
         ffi.wasmtime_store_epoch_deadline_callback(store.ptr(), _ON_EPOCH, None, _NO_FINALIZER)
         started = False

@@ -42,6 +42,10 @@ class Handles(Generic[T]):
         self._numbers.discard(handle)
         return thing
 
+    def all(self) -> list[T]:
+        """What is open."""
+        return list(self._open.values())
+
     def items(self) -> list[tuple[int, T]]:
-        """All that is open."""
+        """What is open, with its handle."""
         return list(self._open.items())

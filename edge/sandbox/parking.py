@@ -13,7 +13,7 @@ import contextlib
 import math
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from edge.sandbox.errors import GuestEndError
 from edge.sandbox.exits import Exit, ExitKind
@@ -92,7 +92,7 @@ class Parking:
             self._hold(min(start + seconds, limit))
 
     @contextlib.contextmanager
-    def block(self) -> Iterator[None]:
+    def block(self) -> Generator[None]:
         """The body may take time; afterwards the guest may turn out to be Hung or stopped."""
         with self._away():
             start = clock.monotonic()
@@ -134,7 +134,7 @@ class Parking:
         return [entry for entry in found if entry[0] != self._wake]
 
     @contextlib.contextmanager
-    def _away(self) -> Iterator[None]:
+    def _away(self) -> Generator[None]:
         self._ticker.leave()
         try:
             yield

@@ -157,7 +157,7 @@ class Run:
     def close(self) -> None:
         """Release hardware and files; the guest has ended."""
         for table in (self.lines, self.devices, self.ports):
-            for _, granted in table.items():
+            for granted in table.all():
                 granted.thing.close()
         for line in self.outputs.values():
             line.close()

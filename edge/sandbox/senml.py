@@ -92,9 +92,7 @@ def _is_number(value: object) -> bool:
 
 def _is_time(value: object) -> bool:
     return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= TIME_LIMIT
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= TIME_LIMIT
     )
 
 
@@ -140,6 +138,8 @@ def _refuse_tag(*_arguments: object) -> object:
     raise InvalidPackError("tagged values are not accepted")
 
 
-_NO_TAGS = dict.fromkeys((0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261,
-                          1004, 43000, 55799), _refuse_tag)
+_NO_TAGS: dict[int, Callable[..., object]] = dict.fromkeys(
+    (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 261, 1004, 43000, 55799),
+    _refuse_tag,
+)
 """cbor2's own decoders would compile regular expressions and parse dates for a stranger."""

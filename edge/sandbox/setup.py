@@ -43,7 +43,7 @@ class GuestSetup:
     services: HostServices
     data_dir: Path
     """Its `/data`; the directory exists, on the same file system throughout."""
-    limits: Limits = Limits()
+    limits: Limits
     """The ones in force, which an operator may have changed from the manifest's."""
     grants: Mapping[str, HardwareGrant] = field(default_factory=dict[str, HardwareGrant])
     """By the manifest's grant name; an optional grant may be missing."""

@@ -48,9 +48,7 @@ def _read(run: Run, handle: int, pointer: int, length: int) -> int:
     return length
 
 
-def _write_read(
-    run: Run, handle: int, pointer: int, length: int, target: int, wanted: int
-) -> int:
+def _write_read(run: Run, handle: int, pointer: int, length: int, target: int, wanted: int) -> int:
     _transfer(run, handle, [(0, pointer, length), (_READ, target, wanted)])
     return wanted
 

@@ -29,9 +29,7 @@ def _set(run: Run, key: int, key_length: int, pointer: int, length: int) -> int:
         raise CallError(Errno.INVAL)
     value = run.memory.read(pointer, length)
     old = services.kv_get(name)
-    run.descriptors.quota.room_for(
-        length - len(old) if old is not None else key_length + length
-    )
+    run.descriptors.quota.room_for(length - len(old) if old is not None else key_length + length)
     with run.parking.block():
         services.kv_set(name, value)
     return 0

@@ -103,9 +103,7 @@ def _fd_pwrite(run: Run, fd: int, vectors: int, count: int, offset: int, done: i
         raise CallError(Errno.SPIPE)
     data = _gather(run, vectors, count)
     with run.parking.block():
-        written = _store(
-            run, run.descriptors.file(fd), _offset(offset), data, positioned=True
-        )
+        written = _store(run, run.descriptors.file(fd), _offset(offset), data, positioned=True)
     run.memory.put_u32(done, written)
     return 0
 
@@ -215,7 +213,7 @@ def _fd_fdstat_set_rights(run: Run, fd: int, _base: int, _inheriting: int) -> in
 
 
 def encode_stat(status: os.stat_result) -> bytes:
-    """witx `$filestat`; the device number is nobody's business."""
+    """A `$filestat` of witx; the device number is nobody's business."""
     return _FILESTAT.pack(
         0,
         status.st_ino,
@@ -245,8 +243,12 @@ def new_times(
         raise CallError(Errno.INVAL)
     if flags & (MTIME | MTIME_NOW) == MTIME | MTIME_NOW:
         raise CallError(Errno.INVAL)
-    first = now if flags & ATIME_NOW else _offset(accessed) if flags & ATIME else status.st_atime_ns
-    second = now if flags & MTIME_NOW else _offset(modified) if flags & MTIME else status.st_mtime_ns
+    first = (
+        now if flags & ATIME_NOW else _offset(accessed) if flags & ATIME else status.st_atime_ns
+    )
+    second = (
+        now if flags & MTIME_NOW else _offset(modified) if flags & MTIME else status.st_mtime_ns
+    )
     return first, second
 
 
@@ -289,9 +291,7 @@ def _list(entry: Entry) -> list[tuple[bytes, int, FileType]]:
     return sorted(found)
 
 
-def _fd_readdir(
-    run: Run, fd: int, buffer: int, capacity: int, cookie: int, used: int
-) -> int:
+def _fd_readdir(run: Run, fd: int, buffer: int, capacity: int, cookie: int, used: int) -> int:
     """A cookie is a place in the listing made when it was read from 0; rewinding reads anew."""
     run.memory.check(buffer, capacity)
     run.memory.check(used, 4)

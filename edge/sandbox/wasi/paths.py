@@ -7,7 +7,7 @@ Each directory on the way is opened relative to the one before and never through
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from edge.sandbox.binding import HostFunction
 from edge.sandbox.errnos import Errno
@@ -28,9 +28,17 @@ _RIGHT_READ = 1 << 1
 _RIGHTS_WRITE = 1 << 6 | 1 << 8 | 1 << 22
 """fd_write, fd_allocate, fd_filestat_set_size."""
 
+_ACCESS = {
+    (False, False): os.O_RDONLY,
+    (True, False): os.O_RDONLY,
+    (False, True): os.O_WRONLY,
+    (True, True): os.O_RDWR,
+}
+"""By whether the guest wants to read and to write."""
+
 
 @contextlib.contextmanager
-def _parent(run: Run, fd: int, pointer: int, length: int) -> Iterator[tuple[int, bytes]]:
+def _parent(run: Run, fd: int, pointer: int, length: int) -> Generator[tuple[int, bytes]]:
     """Descriptor of the directory that holds the path's last component, and that component.
 
     The component is `.` when the path names the starting directory itself or ends with `..`.
@@ -91,12 +99,12 @@ def _plain(name: bytes) -> bytes:
 
 
 def _open_flags(wish: int, rights: int, fdflags: int) -> int:
-    writes = bool(rights & _RIGHTS_WRITE)
-    if writes:
-        flags = os.O_RDWR if rights & _RIGHT_READ else os.O_WRONLY
-    else:
-        flags = os.O_RDONLY
-    for asked, flag in ((_CREAT, os.O_CREAT), (_EXCL, os.O_EXCL), (_WANT_DIRECTORY, os.O_DIRECTORY)):
+    flags = _ACCESS[bool(rights & _RIGHT_READ), bool(rights & _RIGHTS_WRITE)]
+    for asked, flag in (
+        (_CREAT, os.O_CREAT),
+        (_EXCL, os.O_EXCL),
+        (_WANT_DIRECTORY, os.O_DIRECTORY),
+    ):
         flags |= flag if wish & asked else 0
     for asked, flag in ((_APPEND, os.O_APPEND), (_DSYNC, os.O_DSYNC), (_SYNC | _RSYNC, os.O_SYNC)):
         flags |= flag if fdflags & asked else 0
@@ -104,7 +112,7 @@ def _open_flags(wish: int, rights: int, fdflags: int) -> int:
     return flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def _path_open(
+def _path_open(  # noqa: PLR0913, PLR0917  the import's own signature
     run: Run,
     fd: int,
     _lookup: int,
@@ -138,8 +146,7 @@ def _open(run: Run, directory: int, name: bytes, wish: int, flags: int) -> Entry
     descriptor = os.open(name, flags, 0o600, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise CallError(Errno.NOTSUP)
+        _refuse_special(status)
         if made:
             quota.entry_made()
         if wish & _TRUNC:
@@ -149,6 +156,11 @@ def _open(run: Run, directory: int, name: bytes, wish: int, flags: int) -> Entry
         os.close(descriptor)
         raise
     return Entry(descriptor, status.st_ino, is_directory=stat.S_ISDIR(status.st_mode))
+
+
+def _refuse_special(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise CallError(Errno.NOTSUP)
 
 
 # --- names -------------------------------------------------------------------------------------
@@ -211,8 +223,15 @@ def _path_filestat_get(
     return 0
 
 
-def _path_filestat_set_times(
-    run: Run, fd: int, lookup: int, pointer: int, length: int, accessed: int, modified: int, flags: int
+def _path_filestat_set_times(  # noqa: PLR0913, PLR0917  likewise
+    run: Run,
+    fd: int,
+    lookup: int,
+    pointer: int,
+    length: int,
+    accessed: int,
+    modified: int,
+    flags: int,
 ) -> int:
     with _parent(run, fd, pointer, length) as (directory, name):
         status = _existing(directory, name)
