@@ -1,0 +1,96 @@
+"""Apps in the registry: what an artifact must be to be deployed.
+
+An OCI image manifest with our artifactType, an AppManifest in JSON as config, and one layer
+`application/wasm`. docs/decisions/2026-11-23-app-artifact-format.md says why.
+"""
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from cloud.registry import manifests
+from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError, RegistryError
+from cloud.registry.manifests import ImageManifest
+from cloud.registry.names import check_name
+from cloud.registry.registry import Registry
+from edge.wire.limits import SPEC_LIMIT
+from edge.wire.manifest import AppManifest
+from edge.wire.messages import Module
+
+ARTIFACT_TYPE = "application/vnd.skerry.app.v1"
+CONFIG_TYPE = "application/vnd.skerry.app.manifest.v1+json"
+MODULE_TYPE = "application/wasm"
+CONFIG_LIMIT = SPEC_LIMIT
+"""Bytes of an AppManifest; it must fit the spec that travels to a node."""
+
+
+class ResolvedApp(Struct, frozen=True, kw_only=True):
+    """An app as it is in the registry now."""
+
+    digest: str
+    """Of the OCI manifest: the same app for ever, whatever happens to the tag."""
+    manifest: AppManifest
+    module: Module
+
+
+class Artifacts:
+    """Reads apps out of a registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def resolve(self, repository: str, reference: str) -> ResolvedApp:
+        """The app under a tag or digest; raises ArtifactNotFoundError, ArtifactInvalidError."""
+        try:
+            found = await self._registry.manifest(check_name(repository), reference)
+        except RegistryError as error:
+            raise ArtifactNotFoundError(
+                f"{repository}:{reference}: {error.message}; push it with `skerry app push`"
+            ) from error
+        image = _image(found.media_type, found.artifact_type, found.content)
+        layer = image.layers[0]
+        try:
+            module = Module(repository=repository, digest=layer.digest, size=layer.size)
+            module = msgspec.convert(msgspec.to_builtins(module), Module)
+        except msgspec.ValidationError as error:
+            raise ArtifactInvalidError(f"layers[0]: {error}") from error
+        for name, each in (("config", image.config), ("layers[0]", layer)):
+            await self._check_size(repository, name, each)
+        manifest = await self._manifest(repository, image.config.digest)
+        return ResolvedApp(digest=found.digest, manifest=manifest, module=module)
+
+    async def _check_size(
+        self, repository: str, name: str, descriptor: manifests.Descriptor
+    ) -> None:
+        try:
+            blob = await self._registry.blob(repository, descriptor.digest)
+        except RegistryError as error:
+            raise ArtifactNotFoundError(f"{name}: {error.message}; push it again") from error
+        if blob.size != descriptor.size:
+            raise ArtifactInvalidError(
+                f"{name}.size: says {descriptor.size}, the blob has {blob.size} bytes"
+            )
+
+    async def _manifest(self, repository: str, digest: str) -> AppManifest:
+        blob = await self._registry.blob(repository, digest)
+        if blob.size > CONFIG_LIMIT:
+            raise ArtifactInvalidError(f"config.size: {blob.size} exceeds {CONFIG_LIMIT}")
+        content = await asyncio.to_thread(blob.path.read_bytes)
+        try:
+            return msgspec.json.decode(content, type=AppManifest)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ArtifactInvalidError(f"config: not an app's manifest: {error}") from error
+
+
+def _image(media_type: str, artifact_type: str, content: bytes) -> ImageManifest:
+    image = manifests.parse(media_type, content)
+    if not isinstance(image, ImageManifest):
+        raise ArtifactInvalidError("mediaType: an index; deploy one of its manifests by digest")
+    if artifact_type not in {ARTIFACT_TYPE, CONFIG_TYPE}:
+        raise ArtifactInvalidError(f"artifactType: {artifact_type!r} is not {ARTIFACT_TYPE}")
+    if image.config.media_type != CONFIG_TYPE:
+        raise ArtifactInvalidError(f"config.mediaType: must be {CONFIG_TYPE}")
+    if [layer.media_type for layer in image.layers] != [MODULE_TYPE]:
+        raise ArtifactInvalidError(f"layers: must be exactly one of type {MODULE_TYPE}")
+    return image
