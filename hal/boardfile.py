@@ -82,6 +82,8 @@ class BoardFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gpio: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     i2c: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     serial: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    test: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Of `skerry app test`; a board has no use for it."""
 
 
 def load_board(path: Path) -> Board:
