@@ -1,0 +1,73 @@
+"""`make bench`: speed and memory, beside a peer where there is one.
+
+`python -m tests.bench [NAME...]` runs all or some. Each figure is measured in that run; the table
+is printed and kept as JSON in `.cache/bench.json`. Exit code 1: something could not be measured.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
+
+from tests.bench.processes import ROOT, BenchError
+from tests.bench.report import Report, machine
+
+RESULT = ROOT / ".cache" / "bench.json"
+
+
+class Bench(Protocol):
+    """Something that can be measured."""
+
+    def run(self, report: Report) -> None:
+        """Measure and add figures."""
+        ...
+
+
+BENCHES = {
+    "peer": ("tests.bench.peer:Peer", "mosquitto QoS 1 into SQLite, the same records"),
+}
+
+
+def main() -> int:
+    names = _names()
+    report = Report()
+    failed = False
+    for number, name in enumerate(names, 1):
+        where, about = BENCHES[name]
+        print(f"[{number}/{len(names)}] {name}: {about}", flush=True)
+        started = time.monotonic()
+        try:
+            _load(where)().run(report)
+        except BenchError as error:
+            failed = True
+            report.leave_out(f"{name}: {error}")
+        print(f"   ({time.monotonic() - started:.0f} s)", flush=True)
+    found = machine()
+    print("\n" + report.table() + "\n")
+    for what, text in found.items():
+        print(f"{what + ':':<10} {text}")
+    report.save(RESULT, found)
+    print(f"{'kept in:':<10} {RESULT.relative_to(ROOT)}")
+    return int(failed)
+
+
+def _names() -> list[str]:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    chosen: list[str] = parser.parse_args().names
+    unknown = sorted(set(chosen) - BENCHES.keys())
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: not one of {', '.join(BENCHES)}")
+    return chosen or list(BENCHES)
+
+
+def _load(where: str) -> Callable[[], Bench]:
+    module, _, name = where.partition(":")
+    loaded: Callable[[], Bench] = getattr(import_module(module), name)
+    return loaded
+
+
+if __name__ == "__main__":
+    sys.exit(main())
