@@ -13,6 +13,7 @@ CloudError
 │   ├── UnsupportedMediaType 415
 │   ├── Invalid 422        `causes` name the fields
 │   └── Unavailable 503    stopping, or out of room: try again
+├── InsecureAddress        the operator's: listening there needs an explicit word
 └── StoreError             the service's to mend
     ├── NewerDatabase      written by a newer Skerry
     ├── UnsupportedDatabase
@@ -174,6 +175,10 @@ class Unavailable(StatusError):
 
     code = 503
     reason = "ServiceUnavailable"
+
+
+class InsecureAddress(CloudError, ValueError):
+    """Others could reach the service, and there is no TLS."""
 
 
 class StoreError(CloudError):

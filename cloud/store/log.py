@@ -162,6 +162,12 @@ def history(connection: Connection, kind: str, since: int, limit: int) -> list[S
     ]
 
 
+def namespaces(connection: Connection) -> list[str]:
+    """Namespaces that hold an object."""
+    query = sa.select(_o.namespace).where(_o.next.is_(None), ~_o.deleted).distinct()
+    return [name for name in connection.execute(query).scalars() if name]
+
+
 def floor(connection: Connection) -> int:
     """The oldest revision whose state can still be read."""
     return int(connection.execute(sa.select(floors.c.revision)).scalar_one())

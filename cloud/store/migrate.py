@@ -6,20 +6,23 @@ Each step is a file in `migrations/versions`; all missing steps happen in one tr
 import logging
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from cloud.errors import NewerDatabase
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+# Before alembic is imported: it tells of its plugins while it is.
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
 
 def migrate(engine: Engine) -> None:
     """Apply the missing steps; raises NewerDatabase when the file is ahead of this program."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from alembic import command  # noqa: PLC0415 - see above
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)

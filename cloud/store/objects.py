@@ -192,6 +192,10 @@ class Objects:
         watch.close()
         self._watchers.remove(type_, watch)
 
+    async def namespaces(self) -> Sequence[str]:
+        """Namespaces in use."""
+        return await self._database.read(log.namespaces)
+
     async def compact(self, floor: int) -> int:
         """Forget what was superseded at or before revision `floor`; returns the rows deleted."""
         await self._database.write(

@@ -1,0 +1,102 @@
+"""The kinds as OpenAPI v2 and v3, made from the Structs, so that it can never be out of date."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from cloud.api.http import json_response
+from cloud.api.resources import ROOT
+from cloud.kinds.meta import GROUP, VERSION
+from cloud.kinds.scheme import Kind, Scheme
+
+INFO = {"title": "Skerry", "version": VERSION}
+PREFIX = "dev.skerry.v1alpha1."
+PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+EMPTY_PROTOBUF = b"\x0a\x032.0\x12\x12\x0a\x06Skerry\x12\x08v1alpha1"
+"""gnostic's openapi.v2.Document with `swagger` and `info` only: kubectl then validates nothing
+itself and leaves it to us, who say more."""
+
+
+def routes(scheme: Scheme) -> list[BaseRoute]:
+    """The documents."""
+    v2 = msgspec.json.encode(
+        {
+            "swagger": "2.0",
+            "info": INFO,
+            "paths": _paths(scheme.kinds, "#/definitions/"),
+            "definitions": _schemas(scheme.kinds, "#/definitions/"),
+        }
+    )
+    v3 = {
+        "openapi": "3.0.0",
+        "info": INFO,
+        "paths": _paths(scheme.kinds, "#/components/schemas/"),
+        "components": {"schemas": _schemas(scheme.kinds, "#/components/schemas/")},
+    }
+
+    async def version_2(request: Request) -> Response:
+        if PROTOBUF in request.headers.get("accept", ""):
+            # Go refuses the `@` of the type asked for as a content type.
+            return Response(EMPTY_PROTOBUF, media_type="application/octet-stream")
+        return Response(v2, media_type="application/json")
+
+    async def index(_request: Request) -> Response:
+        return json_response(
+            {"paths": {ROOT.lstrip("/"): {"serverRelativeURL": f"/openapi/v3{ROOT}"}}}
+        )
+
+    async def version_3(_request: Request) -> Response:
+        return json_response(v3)
+
+    return [
+        Route("/openapi/v2", version_2, methods=["GET"]),
+        Route("/openapi/v3", index, methods=["GET"]),
+        Route(f"/openapi/v3{ROOT}", version_3, methods=["GET"]),
+    ]
+
+
+def _schemas(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
+    listed = list(kinds)
+    _, found = msgspec.json.schema_components(
+        [kind.type for kind in listed], ref_template=f"{prefix}{PREFIX}{{name}}"
+    )
+    schemas: dict[str, Any] = {f"{PREFIX}{name}": schema for name, schema in found.items()}
+    for kind in listed:
+        schema = schemas[PREFIX + kind.name]
+        schema["x-kubernetes-group-version-kind"] = [_gvk(kind)]
+    return schemas
+
+
+def _paths(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for kind in kinds:
+        scope = "/namespaces/{namespace}" if kind.namespaced else ""
+        collection = f"{ROOT}{scope}/{kind.plural}"
+        body = {"schema": {"$ref": f"{prefix}{PREFIX}{kind.name}"}}
+        paths[collection] = _operations(kind, {"get": "list", "post": "post"}, body)
+        paths[f"{collection}/{{name}}"] = _operations(
+            kind, {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}, body
+        )
+    return paths
+
+
+def _operations(kind: Kind[Any], verbs: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    v3 = "components" in body["schema"]["$ref"]
+    answer = {"content": {"application/json": body}} if v3 else body
+    return {
+        method: {
+            "operationId": f"{action}{kind.name}",
+            "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": _gvk(kind),
+            "responses": {"200": {"description": "OK", **answer}},
+        }
+        for method, action in verbs.items()
+    }
+
+
+def _gvk(kind: Kind[Any]) -> dict[str, str]:
+    return {"group": GROUP, "version": VERSION, "kind": kind.name}
