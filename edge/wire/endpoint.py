@@ -5,6 +5,10 @@ No I/O, no clock: the owner feeds `receive` and `handle_timer` with monotonic se
 ends the session with Close and a Closed event. Our own fault raises LocalError and sends nothing.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
 from edge.wire import limits
 from edge.wire.codec import encode
 from edge.wire.errors import NotOpenError, PeerError, ProtocolViolationError, UnknownMessageError
@@ -13,12 +17,21 @@ from edge.wire.messages import Close, CloseCode, Message, Ping, Pong
 from edge.wire.state import TABLE, State, Step
 
 
-class Endpoint:
+Handlers = Mapping[type[Message], Callable[[Any, Any], list[Event]]]
+"""Kind of message → the method that takes it."""
+
+
+class Endpoint(ABC):
     """Base of NodeSession and CloudSession. Not thread-safe: one owner.
 
     Its queue is bounded by the rules: one step, status and log batch in flight, telemetry within
     the window, and of several unanswered Pings only the last gets a Pong.
     """
+
+    _greeting: ClassVar[type[Message]]
+    """What the peer must say first."""
+    _handlers: ClassVar[Handlers]
+    """What to do with each message but Ping, Pong and Close; raises PeerError."""
 
     def __init__(self) -> None:
         self.state = State.OPENING
@@ -94,12 +107,9 @@ class Endpoint:
 
     # --- for the roles -------------------------------------------------------------------------
 
+    @abstractmethod
     def _decode(self, data: bytes) -> Message:
-        raise NotImplementedError
-
-    def _on_message(self, message: Message) -> list[Event]:
-        """Handle a message that is not Ping, Pong or Close; raises PeerError."""
-        raise NotImplementedError
+        """A message of the peer; raises PeerError."""
 
     def _begin(self, now: float) -> None:
         """Start the clock of the handshake."""
@@ -131,10 +141,12 @@ class Endpoint:
                 pass
             case Close():
                 return self._left(message)
-            case _ if self.state is not State.CLOSING:
-                return self._on_message(message)
-            case _:
+            case _ if self.state is State.CLOSING:
                 pass
+            case _:
+                if self.state is State.OPENING and not isinstance(message, self._greeting):
+                    raise unexpected(message, f"came before {self._greeting.__name__}")
+                return self._handlers[type(message)](self, message)
         return []
 
     def _left(self, message: Close) -> list[Event]:

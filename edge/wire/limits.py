@@ -47,8 +47,8 @@ TEXT_LIMIT = 1024
 """Characters of a reason, message or error text."""
 REPOSITORY_LIMIT = 255
 """Characters of a repository's name, as registries bound it (OCI distribution-spec)."""
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-"""RFC 1123 label: names of nodes, apps, grants."""
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$(?!\n)"
+"""RFC 1123 label: names of nodes, apps, grants. `$` alone would let a final newline pass."""
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a side sends Ping, unless Welcome says otherwise."""

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-STREAM = r"^[A-Za-z0-9][-A-Za-z0-9:._/]{0,63}$"
+NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$(?!\n)"
+STREAM = r"^[A-Za-z0-9][-A-Za-z0-9:._/]{0,63}$(?!\n)"
 """Characters SenML allows in a name (RFC 8428 section 4.5.1), without an empty one."""
 
 
@@ -24,13 +24,13 @@ class Grant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: GrantKind
     description: Annotated[str, Meta(max_length=200)] = ""
     optional: bool = False
-    direction: Annotated[str, Meta(pattern="^(in|out)$")] = "in"
-    pull: Annotated[str, Meta(pattern="^(none|up|down)$")] = "none"
-    edge: Annotated[str, Meta(pattern="^(none|rising|falling|both)$")] = "none"
+    direction: Annotated[str, Meta(pattern=r"^(in|out)$(?!\n)")] = "in"
+    pull: Annotated[str, Meta(pattern=r"^(none|up|down)$(?!\n)")] = "none"
+    edge: Annotated[str, Meta(pattern=r"^(none|rising|falling|both)$(?!\n)")] = "none"
     active_low: bool = False
     initial: bool = False
     baudrate: Annotated[int, Meta(ge=50, le=4_000_000)] = 9600
-    parity: Annotated[str, Meta(pattern="^[NEO]$")] = "N"
+    parity: Annotated[str, Meta(pattern=r"^[NEO]$(?!\n)")] = "N"
     stopbits: Annotated[int, Meta(ge=1, le=2)] = 1
 
 
@@ -71,7 +71,7 @@ class TwinProperty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A value shared with the cloud: desired there, reported here (KubeEdge v1beta1 words)."""
 
     type: TwinType
-    access: Annotated[str, Meta(pattern="^(ReadWrite|ReadOnly)$")] = "ReadWrite"
+    access: Annotated[str, Meta(pattern=r"^(ReadWrite|ReadOnly)$(?!\n)")] = "ReadWrite"
     default: bool | int | float | str | None = None
     min: float | None = None
     max: float | None = None
@@ -126,7 +126,7 @@ class AppManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`app.toml`: the app's name and version, what it asks for and what it sends."""
 
     name: Name
-    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$")]
+    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$(?!\n)")]
     description: Annotated[str, Meta(max_length=200)] = ""
     abi: Annotated[int, Meta(ge=1, le=1)] = 1
     """Guest ABI it was built for: docs/guest-abi.md."""

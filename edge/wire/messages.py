@@ -16,9 +16,9 @@ Name = Annotated[str, Meta(pattern=limits.NAME_PATTERN)]
 Text = Annotated[str, Meta(max_length=limits.TEXT_LIMIT)]
 Counter = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Repository = Annotated[
-    str, Meta(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$", max_length=limits.REPOSITORY_LIMIT)
+    str, Meta(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$(?!\n)", max_length=limits.REPOSITORY_LIMIT)
 ]
-Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$(?!\n)")]
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="t"):

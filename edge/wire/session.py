@@ -6,11 +6,12 @@ Both sides check each rule: the sender raises LocalError, the receiver ends the 
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from edge.wire import limits
 from edge.wire.codec import decode_down, decode_up
 from edge.wire.desired import Assembly, check_step, split
-from edge.wire.endpoint import Endpoint, unexpected
+from edge.wire.endpoint import Endpoint, Handlers, unexpected
 from edge.wire.errors import LocalError, NotOpenError, VersionMismatchError
 from edge.wire.events import (
     DesiredAcked,
@@ -37,7 +38,6 @@ from edge.wire.messages import (
     LogLine,
     Logs,
     LogsAck,
-    Message,
     Status,
     StatusAck,
     StatusItem,
@@ -148,26 +148,6 @@ class NodeSession(Endpoint):
             raise LocalError(f"revision: no step to {revision} waits for an answer")
         self._revision = None
 
-    def _decode(self, data: bytes) -> DownMessage:
-        return decode_down(data)
-
-    def _on_message(self, message: Message) -> list[Event]:
-        if isinstance(message, Welcome):
-            return self._on_welcome(message)
-        if self.state is State.OPENING:
-            raise unexpected(message, "came before Welcome")
-        match message:
-            case Desired():
-                return self._on_desired(message)
-            case TelemetryAck():
-                return self._on_telemetry_ack(message)
-            case StatusAck():
-                return self._on_status_ack(message)
-            case LogsAck():
-                return self._on_logs_ack(message)
-            case _:
-                raise unexpected(message, "does not travel down")
-
     def _on_welcome(self, message: Welcome) -> list[Event]:
         if self._hello is None or self.state is State.OPEN:
             raise unexpected(message, "came without a Hello to answer")
@@ -214,6 +194,18 @@ class NodeSession(Endpoint):
             raise unexpected(message, f"seq {message.seq} is not in flight")
         self._logs = None
         return [LogsAcked(message.seq)]
+
+    def _decode(self, data: bytes) -> DownMessage:
+        return decode_down(data)
+
+    _greeting = Welcome
+    _handlers: ClassVar[Handlers] = {
+        Welcome: _on_welcome,
+        Desired: _on_desired,
+        TelemetryAck: _on_telemetry_ack,
+        StatusAck: _on_status_ack,
+        LogsAck: _on_logs_ack,
+    }
 
 
 class CloudSession(Endpoint):
@@ -325,34 +317,6 @@ class CloudSession(Endpoint):
         self._put(LogsAck(seq=seq))
         self._logs = None
 
-    def _decode(self, data: bytes) -> UpMessage:
-        return decode_up(data)
-
-    def _on_message(self, message: Message) -> list[Event]:
-        if isinstance(message, Hello):
-            return self._on_hello(message)
-        if self.state is State.OPENING:
-            raise unexpected(message, "came before Welcome")
-        match message:
-            case Telemetry():
-                return self._on_telemetry(message)
-            case Status():
-                return self._on_status(message)
-            case Logs():
-                return self._on_logs(message)
-            case DesiredAck():
-                if message.revision != self._desired:
-                    raise unexpected(message, f"no step to {message.revision} is in flight")
-                self._desired = None
-                return [DesiredAcked(message.revision)]
-            case DesiredReset():
-                if self._desired is None:
-                    raise unexpected(message, "no step is in flight")
-                self._desired = None
-                return [DesiredResetReceived(message.revision, message.reason)]
-            case _:
-                raise unexpected(message, "does not travel up")
-
     def _on_hello(self, message: Hello) -> list[Event]:
         if self._hello is not None:
             raise unexpected(message, "came twice")
@@ -392,6 +356,31 @@ class CloudSession(Endpoint):
             raise unexpected(message, fault)
         self._logs = message.lines[-1].seq
         return [LogsReceived(tuple(message.lines), message.dropped)]
+
+    def _on_desired_ack(self, message: DesiredAck) -> list[Event]:
+        if message.revision != self._desired:
+            raise unexpected(message, f"no step to {message.revision} is in flight")
+        self._desired = None
+        return [DesiredAcked(message.revision)]
+
+    def _on_desired_reset(self, message: DesiredReset) -> list[Event]:
+        if self._desired is None:
+            raise unexpected(message, "no step is in flight")
+        self._desired = None
+        return [DesiredResetReceived(message.revision, message.reason)]
+
+    def _decode(self, data: bytes) -> UpMessage:
+        return decode_up(data)
+
+    _greeting = Hello
+    _handlers: ClassVar[Handlers] = {
+        Hello: _on_hello,
+        Telemetry: _on_telemetry,
+        Status: _on_status,
+        Logs: _on_logs,
+        DesiredAck: _on_desired_ack,
+        DesiredReset: _on_desired_reset,
+    }
 
 
 def _logs_fault(lines: Sequence[LogLine]) -> str | None:
