@@ -1,1 +1,145 @@
-"""The agent's composition root: the one place that knows every concrete part."""
+"""The agent's composition root: the one place that knows every concrete part.
+
+Store, board, sandbox, supervisor, uplink and control socket are made here, joined, and closed in
+reverse. Everything the node knows survives a restart; nothing here needs the network to start.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.console import Console
+from edge.control import ControlServer
+from edge.fetch import ArtifactCache
+from edge.logbuffer import LogBuffer, collect
+from edge.node import VERSION, Identity, Node
+from edge.sandbox.engine import Engine
+from edge.store import Store
+from edge.supervisor import Supervisor
+from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
+from edge.workshop import SandboxWorkshop
+from hal.board import Board
+
+OUTBOX_DEFAULT = 64 << 20
+CACHE_LIMIT = 256 << 20
+"""Bytes of modules kept; a card has gigabytes, an app is kilobytes."""
+SIMULATED = Path("sim")
+"""Given as the board: the standard simulated one."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What a node is told at start."""
+
+    name: str
+    cloud: str
+    state: Path
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    board: Path | None = None
+    """A board file, SIMULATED, or None for what Linux finds here."""
+    outbox_limit: int = OUTBOX_DEFAULT
+
+
+async def main(config: AgentConfig) -> int:
+    """Run until SIGTERM or SIGINT; 0 after a clean end."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    config.state.mkdir(parents=True, exist_ok=True)
+    board = _open_board(config.board)
+    store = Store.open(config.state / "store", outbox_limit=config.outbox_limit)
+    engine = Engine()
+    try:
+        await _Agent(config, board, store, engine).run(stopping)
+    finally:
+        engine.close()
+        store.close()
+        board.close()
+    return 0
+
+
+class _Agent:
+    """The parts, joined; lives inside `main`."""
+
+    def __init__(self, config: AgentConfig, board: Board, store: Store, engine: Engine) -> None:
+        self._config = config
+        logs = LogBuffer()
+        collect(logs)
+        self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
+        workshop = SandboxWorkshop(
+            board=board,
+            store=store,
+            logs=logs,
+            cache=self._cache,
+            engine=engine,
+            directory=config.state,
+            registry=config.cloud,
+        )
+        identity = Identity(
+            name=config.name,
+            boot_id=os.urandom(8).hex(),
+            labels=config.labels,
+            board=board.name,
+            resources=board.resources(),
+        )
+        self._workshop = workshop
+        self._supervisor = Supervisor(workshop)
+        self._node = Node(identity, store, logs, self._supervisor)
+        self._uplink = Uplink(UplinkConfig(config.cloud), self._node, on_link=self._link_changed)
+        self._node.notify = self._uplink.notify
+        console = Console(config, self._node, store, board, self._supervisor, self._uplink)
+        self._control = ControlServer(config.state / "control.sock", console.handlers())
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Start in the order that needs no network, run until `stopping`, stop in reverse."""
+        _log.info("agent %s starts as %s", VERSION, self._config.name)
+        await self._control.start()
+        self._workshop.sweep(self._node.resume())
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as group:
+            uplink = group.create_task(self._uplink.run())
+            tasks = [
+                group.create_task(self._supervisor.run()),
+                group.create_task(self._node.keep_statuses()),
+            ]
+            await stopping.wait()
+            _log.info("agent stops")
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._uplink.stop()
+            await asyncio.wait([uplink], timeout=5)
+            uplink.cancel()
+        await self._control.close()
+
+    def _link_changed(self, link: LinkStatus) -> None:
+        self._cache.retain(self._supervisor.modules_in_use())
+        if link.state is LinkState.ONLINE:
+            _log.info("link to %s is up", self._config.cloud)
+            self._supervisor.retry_now()
+        elif link.state is LinkState.WAITING:
+            _log.warning("link is down: %s", link.error)
+
+
+def _open_board(path: Path | None) -> Board:
+    """Backends are imported here and nowhere else, and only the one that is asked for."""
+    if path == SIMULATED:
+        from hal.sim.board import standard_board  # noqa: PLC0415 - 1 MB that a real board spares
+
+        return standard_board()
+    if path is not None:
+        from hal.boardfile import load_board  # noqa: PLC0415 - as above
+
+        return load_board(path)
+    from hal.linux.board import LinuxBoard, discover  # noqa: PLC0415 - as above
+
+    return LinuxBoard(discover())

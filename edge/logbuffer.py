@@ -4,12 +4,15 @@ Nothing is written to the card. When full, the oldest line goes, acknowledged or
 cloud has not seen by then is counted, so that a gap is visible.
 """
 
+import logging
+import sys
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
 
 from edge.wire import limits
 from edge.wire.messages import LogLine
+from hal import clock
 
 LINES_LIMIT = 4096
 BYTES_LIMIT = 512 << 10
@@ -90,3 +93,28 @@ class LogBuffer:
                 self._listeners.remove(listener)
 
         return unsubscribe
+
+
+class _Collector(logging.Handler):
+    """Puts the agent's own records into the buffer, and on stderr for whoever started it."""
+
+    def __init__(self, buffer: LogBuffer) -> None:
+        super().__init__(logging.INFO)
+        self._buffer = buffer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one record."""
+        text = self.format(record)
+        self._buffer.add(AGENT, _SEVERITY.get(record.levelno, 6), text, clock.wall_ns())
+        sys.stderr.write(f"skerry agent: {text}\n")
+
+
+_SEVERITY = {logging.ERROR: 3, logging.CRITICAL: 3, logging.WARNING: 4}
+
+
+def collect(buffer: LogBuffer) -> None:
+    """From now on the agent's own log goes into `buffer`."""
+    root = logging.getLogger("edge")
+    root.handlers[:] = [_Collector(buffer)]
+    root.setLevel(logging.INFO)
+    root.propagate = False

@@ -52,8 +52,14 @@ class Workshop(Protocol):
         """Have the module ready to start; raises UnusableError, RetryableError or GrantError."""
         ...
 
-    def start(self, name: str, spec: DesiredApp, ended: Callable[[Exit], None]) -> Run:
-        """Start it on a thread; `ended` is called once, on any thread. Raises GrantError."""
+    def start(
+        self,
+        name: str,
+        spec: DesiredApp,
+        ended: Callable[[Exit], None],
+        report_twin: Callable[[str, Scalar], None],
+    ) -> Run:
+        """Start it on a thread, from which both are called, `ended` once. Raises GrantError."""
         ...
 
     def forget(self, name: str) -> None:
@@ -62,11 +68,12 @@ class Workshop(Protocol):
 
 
 class Supervisor:
-    """All apps of a node. Methods belong to the loop's thread, but `report` which any may call."""
+    """All apps of a node. Belongs to the loop's thread."""
 
-    def __init__(self, workshop: Workshop, changed: Callable[[str], None]) -> None:
+    def __init__(self, workshop: Workshop) -> None:
+        self.changed: Callable[[str], None] = lambda _name: None
+        """Called with an app's name when its status changed."""
         self._workshop = workshop
-        self._changed = changed
         self._lives: dict[str, AppLife] = {}
         self._runs: dict[str, Run] = {}
         self._statuses: dict[str, AppStatus] = {}
@@ -74,7 +81,6 @@ class Supervisor:
         self._prepare_slots = asyncio.Semaphore(PREPARE_PARALLEL)
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._closing = False
 
     # --- what is wanted ------------------------------------------------------------------------
 
@@ -105,10 +111,6 @@ class Supervisor:
         for life in self._lives.values():
             life.retry_now()
         self._wake.set()
-
-    def report_twin(self, name: str, key: str, value: Scalar) -> None:
-        """An app reports a twin value; any thread."""
-        self._loop.call_soon_threadsafe(self._note_twin, name, key, value)
 
     # --- what is --------------------------------------------------------------------------------
 
@@ -142,7 +144,6 @@ class Supervisor:
                 known = [deadline for deadline in deadlines if deadline is not None]
                 await self._sleep_until(min(known, default=None), now)
         finally:
-            self._closing = True
             await self._stop_all()
 
     def _step(self, life: AppLife, now: float) -> float | None:
@@ -188,8 +189,11 @@ class Supervisor:
         def ended(end: Exit) -> None:
             self._loop.call_soon_threadsafe(self._ended, life, end)
 
+        def report_twin(key: str, value: Scalar) -> None:
+            self._loop.call_soon_threadsafe(self._note_twin, life, key, value)
+
         try:
-            self._runs[life.name] = self._workshop.start(life.name, spec, ended)
+            self._runs[life.name] = self._workshop.start(life.name, spec, ended, report_twin)
             life.started(now)
         except (ValueError, OSError) as error:
             life.ended(Exit(ExitKind.FAILED, message=str(error)), now)
@@ -225,10 +229,9 @@ class Supervisor:
             raise ControlError(f"app: no app {name!r} on this node (it has: {have})")
         return self._lives[name]
 
-    def _note_twin(self, name: str, key: str, value: Scalar) -> None:
-        life = self._lives.get(name)
-        if life is not None and not self._closing:
-            life.reported[key] = value
+    def _note_twin(self, life: AppLife, key: str, value: Scalar) -> None:
+        life.reported[key] = value
+        if self._lives.get(life.name) is life:
             self._publish(life, clock.monotonic())
 
     def _publish(self, life: AppLife, now: float) -> None:
@@ -242,13 +245,13 @@ class Supervisor:
             status = life.status(now, clock.wall_ns())
         if status != before:
             self._statuses[life.name] = status
-            self._changed(life.name)
+            self.changed(life.name)
 
     def _forget(self, name: str) -> None:
         del self._lives[name]
         self._statuses.pop(name, None)
         self._workshop.forget(name)
-        self._changed(name)
+        self.changed(name)
 
 
 def running(statuses: Mapping[str, tuple[AppStatus, int]]) -> int:

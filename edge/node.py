@@ -1,0 +1,186 @@
+"""What the node is: its identity, what it shall run and what it runs, between store and uplink.
+
+Desired steps go to disk first, then to the supervisor. Statuses come from the supervisor; each
+change of state is kept in the store too, so that restart counts and holds outlive the agent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from edge.logbuffer import LogBuffer
+from edge.store import Store
+from edge.supervisor import Supervisor
+from edge.wire import limits
+from edge.wire.codec import (
+    decode_app_spec,
+    decode_app_status,
+    encode_app_status,
+)
+from edge.wire.errors import DecodeError
+from edge.wire.events import DesiredStep
+from edge.wire.messages import AppState, AppStatus, DesiredApp, Hello, StatusItem
+
+VERSION = "0.1.0"
+APP = "app"
+"""The kind of desired object that is run; others are kept for a newer agent and reported as such."""
+_HELD = "held"
+
+_log = logging.getLogger(__name__)
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while the agent runs."""
+
+    name: str
+    boot_id: str
+    labels: Mapping[str, str]
+    board: str
+    resources: Sequence[str]
+
+
+class Node:
+    """Implements the uplink's ports. Belongs to the loop's thread unless a method says otherwise."""
+
+    def __init__(
+        self, identity: Identity, store: Store, logs: LogBuffer, supervisor: Supervisor
+    ) -> None:
+        self.identity = identity
+        self.outbox = store.outbox
+        self.logs = logs
+        self.notify: Callable[[], None] = lambda: None
+        """Called when a status changed; the uplink's, once there is one."""
+        self._store = store
+        self._supervisor = supervisor
+        self._kept: dict[str, tuple[AppState, int]] = {}
+        self._changed = asyncio.Event()
+        self._refused: dict[str, str] = {}
+        supervisor.changed = self._status_changed
+
+    def resume(self) -> set[str]:
+        """Take up what the store remembers, link or no link; the names of the apps wanted."""
+        held = self._held()
+        remembered = {
+            name: decode_app_status(data)
+            for (kind, name), data in self._store.reported.items().items()
+            if kind == APP
+        }
+        for name in remembered.keys() | held:
+            restarts = remembered[name].restarts if name in remembered else 0
+            self._supervisor.remember(name, held=name in held, restarts=restarts)
+        wanted = self._wanted()
+        self._supervisor.want(wanted)
+        return set(wanted)
+
+    # --- the uplink's ports --------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Who this node is and what it holds; any thread."""
+        identity = self.identity
+        return Hello(
+            versions=(limits.OLDEST_VERSION, limits.VERSION),
+            node=identity.name,
+            boot_id=identity.boot_id,
+            agent=VERSION,
+            epoch=self.outbox.epoch,
+            last_seq=self.outbox.last_seq,
+            revision=self._store.desired.revision,
+            labels=dict(identity.labels),
+            board=identity.board,
+            resources=list(identity.resources),
+        )
+
+    async def apply(self, step: DesiredStep) -> int:
+        """Persist a step, then work towards it; raises BaseMismatchError."""
+        await asyncio.to_thread(self._store.desired.apply, step)
+        self._supervisor.want(self._wanted())
+        return step.revision
+
+    def statuses(self) -> list[StatusItem]:
+        """Every object's status."""
+        items = [
+            StatusItem(
+                kind=APP, name=name, generation=generation, status=encode_app_status(status)
+            )
+            for name, (status, generation) in self._supervisor.statuses().items()
+        ]
+        items.extend(self._refused_items())
+        return items
+
+    # --- what changes here ---------------------------------------------------------------------
+
+    def _status_changed(self, name: str) -> None:
+        """The supervisor announces a status."""
+        status = self._supervisor.statuses().get(name)
+        if status is not None:
+            self._log_state(name, status[0])
+        self.notify()
+        self._changed.set()
+
+    async def hold(self, name: str, *, held: bool) -> None:
+        """Hold or unhold an app; on disk when this returns. Raises ControlError."""
+        self._supervisor.hold(name, held=held)
+        names = msgspec.json.encode(sorted(self._supervisor.held()))
+        await asyncio.to_thread(self._store.meta.set, _HELD, names)
+
+    async def keep_statuses(self) -> None:
+        """Write changes of state to the store, for ever; many changes share one write."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            now = {
+                name: (status.state, status.restarts)
+                for name, (status, _) in self._supervisor.statuses().items()
+            }
+            for name in self._kept.keys() - now.keys():
+                await asyncio.to_thread(self._store.reported.remove, APP, name)
+            for name, (status, _) in self._supervisor.statuses().items():
+                if self._kept.get(name) != now.get(name):
+                    data = encode_app_status(status)
+                    await asyncio.to_thread(self._store.reported.put, APP, name, data)
+            self._kept = now
+
+    # --- helpers -------------------------------------------------------------------------------
+
+    def _wanted(self) -> dict[str, tuple[DesiredApp, int]]:
+        wanted: dict[str, tuple[DesiredApp, int]] = {}
+        self._refused.clear()
+        for item in self._store.desired.items():
+            if item.kind != APP:
+                self._refused[item.name] = f"this agent ({VERSION}) knows no kind {item.kind!r}"
+                continue
+            try:
+                wanted[item.name] = (decode_app_spec(item.spec), item.generation)
+            except DecodeError as error:
+                self._refused[item.name] = f"{error}; upgrade the agent ({VERSION})"
+                _log.error("%s: desired spec refused: %s", item.name, error)
+        return wanted
+
+    def _refused_items(self) -> list[StatusItem]:
+        return [
+            StatusItem(
+                kind=item.kind,
+                name=item.name,
+                generation=item.generation,
+                status=encode_app_status(
+                    AppStatus(
+                        state=AppState.FAILED,
+                        reason="Unsupported",
+                        message=self._refused[item.name][: limits.TEXT_LIMIT],
+                    )
+                ),
+            )
+            for item in (self._store.desired.items() if self._refused else [])
+            if item.name in self._refused
+        ]
+
+    def _held(self) -> set[str]:
+        return set(msgspec.json.decode(self._store.meta.get(_HELD) or b"[]", type=list[str]))
+
+    def _log_state(self, name: str, status: AppStatus) -> None:
+        before = self._kept.get(name)
+        if before is None or before[0] is not status.state:
+            detail = f": {status.message}" if status.message else ""
+            _log.info("%s %s: %s%s", name, status.version, status.state.value, detail)

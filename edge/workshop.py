@@ -1,0 +1,116 @@
+"""Makes apps ready and starts them: registry → cache → compiler → sandbox."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge.errors import RetryableError, UnusableError
+from edge.fetch import ArtifactCache, FetchError
+from edge.grants import resolve
+from edge.logbuffer import LogBuffer
+from edge.sandbox.compile import compile_module
+from edge.sandbox.engine import Engine
+from edge.sandbox.errors import CompileError, InvalidModuleError
+from edge.sandbox.exits import Exit
+from edge.sandbox.guest import Guest
+from edge.sandbox.setup import GuestSetup
+from edge.services import AppServices
+from edge.store import Store
+from edge.wire.messages import DesiredApp, Scalar
+from hal.board import Board
+
+
+class SandboxRun:
+    """One guest on a thread of its own."""
+
+    def __init__(self, guest: Guest, services: AppServices) -> None:
+        self._guest = guest
+        self._services = services
+
+    def stop(self, grace: float) -> None:
+        """Ask the guest to end; interrupt it after `grace` seconds."""
+        self._guest.stop(grace)
+
+    def change_twin(self, twin: Mapping[str, Scalar], changed: int) -> None:
+        """Hand over new desired values and wake the guest."""
+        self._services.change_twin(twin)
+        self._guest.notify_twin(changed)
+
+    def dropped(self) -> tuple[int, int]:
+        """Telemetry records and log lines that limits refused."""
+        usage = self._guest.usage()
+        return usage.dropped_records, usage.dropped_lines
+
+
+class SandboxWorkshop:
+    """The agent's `Workshop`. `prepare` runs on the loop, guests on threads."""
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        store: Store,
+        logs: LogBuffer,
+        cache: ArtifactCache,
+        engine: Engine,
+        directory: Path,
+        registry: str,
+    ) -> None:
+        self._board = board
+        self._store = store
+        self._logs = logs
+        self._cache = cache
+        self._engine = engine
+        self._compiled = directory / "compiled"
+        self._data = directory / "data"
+        self._registry = registry
+        self._ready: dict[str, Path] = {}
+
+    async def prepare(self, spec: DesiredApp, compiling: Callable[[], None]) -> None:
+        """Fetch, verify and compile the module; an unusable grant is told before any download."""
+        resolve(spec, self._board)
+        try:
+            wasm = await self._cache.fetch(self._registry, spec.module)
+        except FetchError as error:
+            raise RetryableError(str(error)) from error
+        compiling()
+        try:
+            self._ready[spec.module.digest] = await compile_module(wasm, self._compiled)
+        except InvalidModuleError as error:
+            raise UnusableError(str(error)) from error
+        except CompileError as error:
+            raise RetryableError(str(error)) from error
+
+    def start(
+        self,
+        name: str,
+        spec: DesiredApp,
+        ended: Callable[[Exit], None],
+        report_twin: Callable[[str, Scalar], None],
+    ) -> SandboxRun:
+        """Start the app on a thread."""
+        data = self._data / name
+        data.mkdir(parents=True, exist_ok=True)
+        services = AppServices(name, spec, self._store, self._logs, report_twin)
+        setup = GuestSetup(
+            manifest=spec.manifest,
+            services=services,
+            data_dir=data,
+            limits=spec.limits,
+            grants=resolve(spec, self._board),
+        )
+        guest = Guest(self._engine, self._ready[spec.module.digest], setup)
+        guest.start(ended)
+        return SandboxRun(guest, services)
+
+    def forget(self, name: str) -> None:
+        """Drop the app's data directory and keys; its telemetry stays until the cloud has it."""
+        shutil.rmtree(self._data / name, ignore_errors=True)
+        self._store.kv.drop(name)
+
+    def sweep(self, wanted: set[str]) -> None:
+        """Drop what apps left that went while the agent was down."""
+        if self._data.is_dir():
+            for path in self._data.iterdir():
+                if path.name not in wanted:
+                    self.forget(path.name)
