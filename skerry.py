@@ -73,7 +73,7 @@ def _verb(
 
 
 def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
-    verb = _verb(verbs, "cloud", "cloud.cli:serve", "run the cloud service")
+    verb = _verb(verbs, "cloud", "cloud.cli:run", "run the cloud service")
     verb.add_argument("--listen", default="127.0.0.1:8480", metavar="HOST:PORT")
     verb.add_argument("--data", type=Path, default=STATE_HOME / "cloud", help="database and blobs")
     verb.add_argument(

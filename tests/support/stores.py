@@ -42,7 +42,9 @@ def payloads(entries: Iterable[Entry]) -> list[bytes]:
 
 def gap_records(entries: Iterable[Entry]) -> int:
     """Readings that the gaps among entries stand for."""
-    return sum(decode_gap(entry.payload).records for entry in entries if entry.kind is EntryKind.GAP)
+    return sum(
+        decode_gap(entry.payload).records for entry in entries if entry.kind is EntryKind.GAP
+    )
 
 
 def killed(directory: Path, image: Path) -> Path:

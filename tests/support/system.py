@@ -1,0 +1,192 @@
+"""Real `skerry` processes for tests and the demo: started, talked to, killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE = 30.0
+"""Seconds a condition may take on a slow machine; a test that reaches it has failed."""
+
+
+def skerry(
+    *args: str, cloud: str | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run one verb to its end."""
+    environment = os.environ | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "skerry.py"), *args],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(
+            f"skerry {' '.join(args)} → {done.returncode}\n{done.stderr}{done.stdout}"
+        )
+    return done
+
+
+def skerry_json(*args: str, cloud: str | None = None) -> Any:
+    """Run one verb with `-o json`."""
+    return json.loads(skerry(*args, "-o", "json", cloud=cloud).stdout)
+
+
+def until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
+    """The first true value of `condition`; asks again every 20 ms, for processes we cannot await."""
+    end = time.monotonic() + deadline
+    pause = threading.Event()
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"after {deadline:g} s still not: {what}")
+        pause.wait(0.02)
+
+
+class Process:
+    """A long-running verb; its output is kept for a failing test's report."""
+
+    def __init__(self, *args: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "skerry.py"), *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: deque[str] = deque(maxlen=500)
+        self._grown = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_for_line(self, pattern: str) -> re.Match[str]:
+        """The first line that matches, past or future."""
+        end = time.monotonic() + DEADLINE
+        with self._grown:
+            while True:
+                for line in self.lines:
+                    if match := re.search(pattern, line):
+                        return match
+                if not self._reader.is_alive() or time.monotonic() > end:
+                    raise AssertionError(f"no line {pattern!r} in:\n" + "\n".join(self.lines))
+                self._grown.wait(0.2)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut to this process alone."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self.alive:
+            self._process.send_signal(number)
+        code = self._process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        return code
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout:
+            for line in self._process.stdout:
+                with self._grown:
+                    self.lines.append(line.rstrip("\n"))
+                    self._grown.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.alive:
+            self.terminate()
+
+
+class Cloud(Process):
+    """`skerry cloud` on a port that a restart keeps."""
+
+    def __init__(self, data: Path, port: int = 0) -> None:
+        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data))
+        self.url = self.wait_for_line(r"listening at (http://\S+),")[1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+
+class Agent(Process):
+    """`skerry agent`, ready once its control socket answers."""
+
+    def __init__(
+        self,
+        name: str,
+        cloud: str,
+        state: Path,
+        *,
+        board: Path | str = "sim",
+        labels: Sequence[str] = (),
+    ) -> None:
+        options = [part for label in labels for part in ("--label", label)]
+        super().__init__(
+            "agent",
+            "--name",
+            name,
+            "--cloud",
+            cloud,
+            "--board",
+            str(board),
+            "--state",
+            str(state),
+            *options,
+        )
+        self.name = name
+        self.state = state
+        self.wait_for_line(r"agent \S+ starts as")
+        until(lambda: (state / "control.sock").exists(), f"{name} opens its control socket")
+
+    def ask(self, verb: str, **fields: Any) -> list[dict[str, Any]]:
+        """Answers of the control socket."""
+        from edge.control import Request, call  # noqa: PLC0415 - the demo imports this module early
+
+        return list(call(self.state / "control.sock", Request(verb=verb, **fields)))
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")[0]
+
+    def app(self, name: str) -> dict[str, Any] | None:
+        return next((app for app in self.ask("apps") if app["name"] == name), None)
+
+    def until_app(self, name: str, state: str) -> dict[str, Any]:
+        """The app once it is in `state`."""
+
+        def in_state() -> dict[str, Any] | None:
+            app = self.app(name)
+            return app if app and app["state"] == state else None
+
+        return until(in_state, f"{name} on {self.name} is {state} (it is {self.app(name)})")
+
+    def until_drained(self) -> None:
+        """Return once the cloud has acknowledged every reading of the outbox."""
+        until(lambda: self.status()["outbox"]["entries"] == 0, f"{self.name} has sent its outbox")
+
+
+def json_lines(text: str) -> Iterator[Any]:
+    """Decoded lines."""
+    return (json.loads(line) for line in text.splitlines() if line)
