@@ -5,7 +5,8 @@ AgentError
 ├── PrepareError               an app's code cannot be fetched or compiled
 │   ├── RetryableError         the network or the disk: trying again can help
 │   └── UnusableError          the bytes themselves: only another version helps
-└── ControlError (ValueError)  a request on the control socket that cannot be served
+├── ControlError (ValueError)  a request on the control socket that cannot be served
+└── ScenarioError (ValueError) an app's test, its manifest or its module is not in order
 """
 
 
@@ -31,3 +32,7 @@ class UnusableError(PrepareError):
 
 class ControlError(AgentError, ValueError):
     """The request names an unknown verb, app or value."""
+
+
+class ScenarioError(AgentError, ValueError):
+    """A test cannot be run; the message names the file and the key."""

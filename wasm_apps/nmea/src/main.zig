@@ -111,13 +111,17 @@ const Receiver = struct {
         return self.stream.publish(&pack);
     }
 
-    /// Tells the cloud how clean the line is, at most every ten seconds.
-    fn report(self: *Receiver) void {
+    fn reportSometimes(self: *Receiver) void {
         const now = milliseconds();
         if (self.reported_ms) |last| {
             if (now - last < report_ms) return;
         }
         self.reported_ms = now;
+        self.report();
+    }
+
+    /// Tells the cloud how clean the line is.
+    fn report(self: *const Receiver) void {
         skerry.twin.reportInteger("sentences", self.reader.good) catch {};
         skerry.twin.reportInteger("bad-sentences", self.reader.bad) catch {};
     }
@@ -132,7 +136,7 @@ const Receiver = struct {
             }
             if (bytes.len < buffer.len) break;
         }
-        self.report();
+        self.reportSometimes();
     }
 };
 
@@ -153,7 +157,10 @@ pub fn main() u8 {
     receiver.configure();
     while (true) {
         switch (skerry.wait(-1).type) {
-            .stop => return 0,
+            .stop => {
+                receiver.report();
+                return 0;
+            },
             .twin => receiver.configure(),
             .serial_readable => receiver.drain(port) catch {},
             .serial_closed => {

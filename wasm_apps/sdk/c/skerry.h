@@ -73,8 +73,10 @@ skerry_log(enum skerry_level level, const char *format, ...) {
 
 static SKERRY_UNUSED const char *skerry_error_name(int32_t error) {
     switch (error) {
+    case SKERRY_ACCES: return "ACCES: the node may not touch it";
     case SKERRY_AGAIN: return "AGAIN: a limit or a rate, try later";
     case SKERRY_BADF: return "BADF: no such handle";
+    case SKERRY_BUSY: return "BUSY: somebody else holds it";
     case SKERRY_FAULT: return "FAULT: a pointer outside memory";
     case SKERRY_INVAL: return "INVAL: an argument that makes no sense";
     case SKERRY_IO: return "IO: the hardware failed";

@@ -13,8 +13,10 @@
     __attribute__((import_module("skerry_" #module), import_name(#name)))
 
 enum skerry_error {
+    SKERRY_ACCES = -2,     /* the node's system does not let the agent touch it */
     SKERRY_AGAIN = -6,     /* a limit or a rate: try later */
     SKERRY_BADF = -8,      /* no such handle */
+    SKERRY_BUSY = -10,     /* somebody else holds it */
     SKERRY_FAULT = -21,    /* a pointer outside memory */
     SKERRY_INVAL = -28,    /* an argument that makes no sense */
     SKERRY_IO = -29,       /* the hardware failed */

@@ -1,8 +1,10 @@
 //! Skerry for Zig: the guest ABI (docs/guest-abi.md) with slices and errors.
 
 pub const Error = error{
+    AccessDenied,
     Again,
     BadHandle,
+    Busy,
     Fault,
     Invalid,
     Io,
@@ -20,8 +22,10 @@ pub const Error = error{
 fn check(result: i32) Error!u31 {
     if (result >= 0) return @intCast(result);
     return switch (result) {
+        -2 => error.AccessDenied,
         -6 => error.Again,
         -8 => error.BadHandle,
+        -10 => error.Busy,
         -21 => error.Fault,
         -28 => error.Invalid,
         -29 => error.Io,
