@@ -195,6 +195,11 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     nodes.add_argument(
         "--rate", type=float, default=1.0, help="telemetry records a second from each"
     )
+    nodes.add_argument("--ramp", type=float, default=100.0, help="new connections a second")
+    nodes.add_argument(
+        "--faults", type=float, default=0.0, help="share of the connections cut each second"
+    )
+    nodes.add_argument("-o", "--output", choices=("table", "json"), default="table")
     _cloud_options(nodes, output=False)
 
 

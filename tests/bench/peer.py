@@ -64,7 +64,9 @@ class Peer:
             return
         for variant in VARIANTS:
             rates = tuple(measure(broker, variant) for _ in range(REPEATS))
-            report.add(Figure(self.name, variant.figure, "records/s", rates, note=_NOTES[variant.broker]))
+            report.add(
+                Figure(self.name, variant.figure, "records/s", rates, note=_NOTES[variant.broker])
+            )
 
 
 _NOTES = {

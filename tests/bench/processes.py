@@ -30,7 +30,11 @@ def free_port() -> int:
 
 
 def wait_until(
-    true: Callable[[], bool], what: str, within: float, *, alive: subprocess.Popen[str] | None = None
+    true: Callable[[], bool],
+    what: str,
+    within: float,
+    *,
+    alive: subprocess.Popen[str] | None = None,
 ) -> None:
     """Return once `true()`; BenchError names `what` after `within` seconds or a death."""
     deadline = time.monotonic() + within
@@ -86,15 +90,17 @@ def cloud(directory: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     argv = (*OPTIMIZED, "-m", "skerry", "cloud")
     argv += ("--listen", f"127.0.0.1:{port}", "--data", str(directory / "cloud"))
     with process(argv, directory / "cloud.log") as child:
-        wait_until(lambda: listens(port), _described("the cloud", directory / "cloud.log"), 30.0,
-                   alive=child)
+        wait_until(
+            lambda: listens(port),
+            _described("the cloud", directory / "cloud.log"),
+            30.0,
+            alive=child,
+        )
         yield f"http://127.0.0.1:{port}", child
 
 
 @contextmanager
-def agent(
-    directory: Path, url: str, name: str, *options: str
-) -> Iterator[subprocess.Popen[str]]:
+def agent(directory: Path, url: str, name: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """`skerry agent` with its state in `directory`/`name`."""
     argv = (*OPTIMIZED, "-m", "skerry", "agent", "--name", name, "--cloud", url)
     argv += ("--state", str(directory / name), *options)
@@ -110,7 +116,9 @@ def pss_kb(pid: int) -> int:
 def memory_kb(pid: int) -> dict[str, int]:
     """The lines of /proc/PID/smaps_rollup, in KiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return {
+        name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)
+    }
 
 
 def _described(what: str, log: Path) -> str:

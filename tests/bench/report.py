@@ -11,7 +11,16 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("cbor2", "lmdb", "msgspec", "paho-mqtt", "sqlalchemy", "uvicorn", "wasmtime", "wsproto")
+PACKAGES = (
+    "cbor2",
+    "lmdb",
+    "msgspec",
+    "paho-mqtt",
+    "sqlalchemy",
+    "uvicorn",
+    "wasmtime",
+    "wsproto",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,12 @@ class Report:
 def machine() -> dict[str, str]:
     """What the figures depend on."""
     info = Path("/proc/cpuinfo").read_text()
-    models = [line.partition(": ")[2] for line in info.splitlines() if line.startswith("model name")]
+    models = [
+        line.partition(": ")[2] for line in info.splitlines() if line.startswith("model name")
+    ]
     total_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {
-        "cpu": f"{info.count('processor')} × {models[0] if models else platform.machine()}",
+        "cpu": f"{info.count('processor')} x {models[0] if models else platform.machine()}",
         "memory": f"{total_kb / (1 << 20):.0f} GiB",
         "kernel": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         "python": platform.python_version(),
