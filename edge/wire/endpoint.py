@@ -16,7 +16,6 @@ from edge.wire.events import Closed, Event
 from edge.wire.messages import Close, CloseCode, Message, Ping, Pong
 from edge.wire.state import TABLE, State, Step
 
-
 Handlers = Mapping[type[Message], Callable[[Any, Any], list[Event]]]
 """Kind of message → the method that takes it."""
 
