@@ -31,6 +31,8 @@ READERS = 8
 RESERVE = 8 << 20
 """Bytes by which the map grows while something is deleted from a full one: freeing a page takes
 copies of the pages above it, some 40 KiB for the deepest deletion."""
+ROOM = 1 << 20
+"""Bytes free below which a disk counts as full: one commit writes less."""
 LIB_VERSION = 0
 """LMDB 0.9's file format: a decade of power cuts behind it, and readable by every other tool."""
 
@@ -41,8 +43,11 @@ class Environment:
     Any thread may read; one thread at a time may write (LMDB's own lock sees to it).
     """
 
-    def __init__(self, lmdb_env: lmdb.Environment, lock: int, map_size: int) -> None:
+    def __init__(
+        self, lmdb_env: lmdb.Environment, directory: Path, lock: int, map_size: int
+    ) -> None:
         self.lmdb = lmdb_env
+        self._directory = directory
         self._lock = lock
         self._map_size = map_size
         self._readers = threading.Semaphore(READERS)
@@ -63,18 +68,18 @@ class Environment:
         except BaseException:
             os.close(lock)
             raise
-        return cls(lmdb_env, lock, map_size)
+        return cls(lmdb_env, directory, lock, map_size)
 
     @contextmanager
     def read(self) -> Generator[Transaction]:
         """A snapshot; keep it short, because pages it can see are not reused meanwhile."""
-        with self._readers, translated(), self.lmdb.begin() as txn:
+        with self._readers, self._translated(), self.lmdb.begin() as txn:
             yield txn
 
     @contextmanager
     def write(self, parent: Transaction | None = None) -> Generator[Transaction]:
         """A write transaction, or one nested in `parent`: all of it or, on an error, nothing."""
-        with translated(), self.lmdb.begin(write=True, parent=parent) as txn:
+        with self._translated(), self.lmdb.begin(write=True, parent=parent) as txn:
             yield txn
 
     @contextmanager
@@ -93,36 +98,43 @@ class Environment:
             self.lmdb.close()
             os.close(self._lock)
 
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """Turn LMDB's errors into the store's."""
+        try:
+            yield
+        except lmdb.MapFullError as error:
+            raise StoreFullError(
+                "the store's map is full; it empties as the cloud acknowledges telemetry"
+            ) from error
+        except lmdb.CorruptedError as error:
+            raise StoreCorruptError(
+                f"{self._directory}: the store is damaged ({error}); stop the agent, keep a copy, "
+                f"see docs/telemetry.md"
+            ) from error
+        except lmdb.Error as error:
+            if self._lacks_room(error.code):
+                raise StoreFullError(f"{self._directory}: no space left; free some") from error
+            raise StoreFailedError(
+                error.code, f"{self._directory}: the disk failed: {error}"
+            ) from error
+
+    def _lacks_room(self, code: int) -> bool:
+        """LMDB reports a write that the last free page cut short as EIO."""
+        if code in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        disk = os.statvfs(self._directory)
+        return code == errno.EIO and disk.f_bavail * disk.f_frsize < ROOM
+
     def _resize(self, map_size: int) -> None:
         """LMDB remaps only while nobody reads."""
         for _ in range(READERS):
             self._readers.acquire()
         try:
-            with translated():
+            with self._translated():
                 self.lmdb.set_mapsize(map_size)
         finally:
             self._readers.release(READERS)
-
-
-@contextmanager
-def translated() -> Generator[None]:
-    """Turn LMDB's errors into the store's."""
-    try:
-        yield
-    except lmdb.MapFullError as error:
-        raise StoreFullError(
-            "the store's map is full; it empties as the cloud acknowledges telemetry"
-        ) from error
-    except lmdb.DiskError as error:
-        raise StoreFullError("no space left on the store's disk; free some") from error
-    except lmdb.CorruptedError as error:
-        raise StoreCorruptError(
-            f"the store is damaged ({error}); stop the agent, keep a copy, see docs/telemetry.md"
-        ) from error
-    except lmdb.Error as error:
-        if error.code in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreFullError("no space left on the store's disk; free some") from error
-        raise StoreFailedError(error.code, f"the store's disk failed: {error}") from error
 
 
 def _take_lock(path: Path) -> int:

@@ -168,9 +168,7 @@ class Ledger:
         earlier_key = txn.replace(open_key, U64.pack(seq), db=tables.outbox_index)
         if earlier_key is None or u64(earlier_key) <= (self._dropping_above or 0):
             return gap
-        stored = txn.pop(earlier_key, db=tables.outbox)
-        if stored is None:
-            return gap
+        stored = txn.pop(earlier_key, db=tables.outbox) or b""
         earlier = decode_gap(StoredEntry.decode(stored).payload)
         return Gap(
             records=earlier.records + gap.records,

@@ -5,6 +5,7 @@ from typing import Self
 
 from edge.store.desired import DesiredSet
 from edge.store.environment import Environment
+from edge.store.errors import StoreOpenError
 from edge.store.journal import Journal
 from edge.store.kv import KeyValue
 from edge.store.layout import IDENTITY, MOVED, SEQUENCE, U64, Tables, open_tables, u64
@@ -74,7 +75,12 @@ class Store:
             identity = txn.get(IDENTITY, b"", db=tables.meta)
             moved = u64(txn.get(MOVED, db=tables.meta))
             mark = ReadMark(u64(txn.get(SEQUENCE, b"", db=tables.meta)[U64.size :]))
-        journal = Journal(runtime, identity, moved)
+        try:
+            journal = Journal(runtime, identity, moved)
+        except OSError as error:
+            raise StoreOpenError(
+                f"{runtime}: {error.strerror}; the journals of relaxed streams need a writable place"
+            ) from error
         outbox = Outbox(env, tables, journal, mark, limit, sync_interval)
         writer = Writer(env, outbox)
         outbox.start(writer)

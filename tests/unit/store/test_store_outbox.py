@@ -285,9 +285,9 @@ def test_room_for_a_third_app_comes_from_whoever_holds_most(tmp_path: Path) -> N
 
 
 def test_a_pack_that_can_never_fit_is_refused(tmp_path: Path) -> None:
-    with Store.open(tmp_path, outbox_limit=4000) as store:
-        with pytest.raises(OutboxFullError, match="payload: 3000 bytes and 128 never fit"):
-            publish(store, bytes(3000))
+    never = pytest.raises(OutboxFullError, match="payload: 3000 bytes and 128 never fit")
+    with Store.open(tmp_path, outbox_limit=4000) as store, never:
+        publish(store, bytes(3000))
 
 
 @pytest.mark.parametrize(
