@@ -27,6 +27,8 @@ class Bench(Protocol):
 
 BENCHES = {
     "peer": ("tests.bench.peer:Peer", "mosquitto QoS 1 into SQLite, the same records"),
+    "start": ("tests.bench.start:Start", "cold start of an app, code cached"),
+    "calls": ("tests.bench.calls:Calls", "what a host call costs"),
 }
 
 
