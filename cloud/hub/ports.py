@@ -1,0 +1,28 @@
+"""What every connection works with."""
+
+from dataclasses import dataclass, field
+
+from cloud.clock import Clock
+from cloud.hub.credit import Credit
+from cloud.hub.desired import DesiredIndex
+from cloud.hub.nodes import Nodes
+from cloud.store.objects import Objects
+from cloud.telemetry.logs import LogStore
+from cloud.telemetry.store import TelemetryStore
+from edge.wire.limits import HEARTBEAT
+
+
+@dataclass
+class Ports:
+    """Shared by all connections."""
+
+    objects: Objects
+    telemetry: TelemetryStore
+    logs: LogStore
+    nodes: Nodes
+    clock: Clock
+    heartbeat: float = HEARTBEAT
+    """Seconds; what Welcome says."""
+    credit: Credit = field(default_factory=Credit)
+    index: DesiredIndex = field(default_factory=lambda: DesiredIndex(0))
+    """The hub fills it, and replaces it when it must be built anew."""
