@@ -76,9 +76,9 @@ fn parse(line: []const u8) ?Sentence {
     const count = split(body, &fields) orelse return null;
     if (fields[0].len != 5) return .other;
     const kind = fields[0][2..5];
-    if (same(kind, "GGA") and count >= 11) return gga(&fields);
-    if (same(kind, "RMC") and count >= 8) return rmc(&fields);
-    if (same(kind, "VTG") and count >= 8) return vtg(&fields);
+    if (same(kind, "GGA")) return if (count < 11) null else gga(&fields);
+    if (same(kind, "RMC")) return if (count < 8) null else rmc(&fields);
+    if (same(kind, "VTG")) return if (count < 8) null else vtg(&fields);
     return .other;
 }
 

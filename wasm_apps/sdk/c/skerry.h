@@ -117,14 +117,19 @@ static SKERRY_UNUSED bool skerry_twin_bool(const char *name, bool otherwise) {
     return length == 5 && !memcmp(json, "false", 5) ? false : otherwise;
 }
 
-/* Reports the number in force, with at most 6 decimals. */
-static SKERRY_UNUSED int32_t skerry_twin_report_number(const char *name, double value) {
-    char json[SKERRY_TWIN_NUMBER];
-    size_t length = skerry_format(json, sizeof json, "%.6f", value);
+/* Writes a number as JSON, with at most 6 decimals; its length. */
+static SKERRY_UNUSED size_t skerry_json_number(char json[SKERRY_TWIN_NUMBER], double value) {
+    size_t length = skerry_format(json, SKERRY_TWIN_NUMBER, "%.6f", value);
     while (json[length - 1] == '0') {
         length--;
     }
-    length -= json[length - 1] == '.';
+    return length - (json[length - 1] == '.');
+}
+
+/* Reports the number in force. */
+static SKERRY_UNUSED int32_t skerry_twin_report_number(const char *name, double value) {
+    char json[SKERRY_TWIN_NUMBER];
+    size_t length = skerry_json_number(json, value);
     return skerry_twin_report_n(name, (int32_t)strlen(name), json, (int32_t)length);
 }
 
