@@ -39,6 +39,9 @@ SETTINGS: dict[str, bool | int | str] = {
     # It never does; but with False wasmtime refuses growth past the reservation by itself.
     "memory_may_move": True,
     "memory_init_cow": False,
+    # Traps are checked for, not caught from the CPU: whoever installs a signal handler after us
+    # (faulthandler does) would otherwise turn an app's trap into the agent's death.
+    "signals_based_traps": False,
     # A small compiler on two cores, in a child with a bounded address space.
     "parallel_compilation": False,
 }

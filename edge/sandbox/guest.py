@@ -170,7 +170,7 @@ def _start_failure(run: Run, error: WasmtimeError) -> str:
     if run.account.refused_at_start:
         return (
             f"needs {run.account.refused_at_start} bytes of memory to start, "
-            f"its limit is {run.account.limit}: raise limits.memory"
+            f"its limit is {run.account.limit}: raise limits.memory, or link with a smaller stack"
         )
     return f"could not start: {error}"
 

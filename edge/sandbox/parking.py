@@ -93,21 +93,17 @@ class Parking:
 
     @contextlib.contextmanager
     def block(self) -> Generator[None]:
-        """The body may take time; afterwards the guest may turn out to be Hung or stopped."""
+        """The body may take time; before or after it the guest may be Hung or stopped."""
+        self._check_watchdog()
         with self._away():
             start = clock.monotonic()
-            yield
-            now = clock.monotonic()
-        self.blocked += now - start
+            try:
+                yield
+            finally:
+                now = clock.monotonic()
+                self.blocked += now - start
         self.check_stop(now)
-        if self.blocked >= self._watchdog:
-            raise GuestEndError(
-                Exit(
-                    ExitKind.HUNG,
-                    message=f"blocked for {self.blocked:.1f} s without a return to wait; "
-                    f"the watchdog allows {self._watchdog:g} s",
-                )
-            )
+        self._check_watchdog()
 
     def slices(self, timeout: float) -> Iterator[float]:
         """Seconds to hand to a blocking call, again and again until `timeout` has passed."""
@@ -121,6 +117,16 @@ class Parking:
         while (now := clock.monotonic()) < until:
             self.check_stop(now)
             self._poll(self._alone, min(until, self._stop_time()) - now)
+
+    def _check_watchdog(self) -> None:
+        if self.blocked >= self._watchdog:
+            raise GuestEndError(
+                Exit(
+                    ExitKind.HUNG,
+                    message=f"blocked for {self.blocked:.1f} s without a return to wait; "
+                    f"the watchdog allows {self._watchdog:g} s",
+                )
+            )
 
     def _stop_time(self) -> float:
         return _FOREVER if self.stop_at is None else self.stop_at

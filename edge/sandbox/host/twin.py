@@ -12,6 +12,8 @@ from edge.wire.manifest import TwinProperty, TwinType
 
 REPORT_LIMIT = 1024
 """Bytes of a reported value as JSON."""
+NUMBER_LIMIT = 1 << 63
+"""Numbers stay below it, either way; CBOR and databases carry no longer integers."""
 
 
 def _property(run: Run, name: int, length: int) -> tuple[str, TwinProperty]:
@@ -52,12 +54,12 @@ def _fitting(value: object, prop: TwinProperty) -> Value:
     elif isinstance(value, str):
         if prop.type is TwinType.STRING:
             return value
-    elif isinstance(value, int | float) and math.isfinite(value):
+    elif isinstance(value, int | float) and abs(value) < NUMBER_LIMIT:
         low = -math.inf if prop.min is None else prop.min
         high = math.inf if prop.max is None else prop.max
         whole = isinstance(value, int)
         fits = prop.type is TwinType.NUMBER or (prop.type is TwinType.INTEGER and whole)
-        if fits and low <= value <= high and abs(value) < 1 << 63:
+        if fits and low <= value <= high:
             return value
     raise ValueError(f"not a {prop.type.value} within the property's bounds")
 
