@@ -39,7 +39,10 @@ class LinuxLine(Owned):
         with opening(name, _GROUP):
             path = _chip_path(place.chip)
             with gpiod.Chip(str(path)) as chip:
-                self._offset = chip.line_offset_from_id(place.line)
+                try:
+                    self._offset = chip.line_offset_from_id(place.line)
+                except ValueError as fault:
+                    raise ResourceNotFoundError(f"{name}: {path} has no {place.line!r}") from fault
             self._request: LineRequest = gpiod.request_lines(
                 str(path),
                 {self._offset: _settings(config)},

@@ -38,9 +38,10 @@ class LinuxSerialPort(Owned):
                     exclusive=True,
                 )
             except serial.SerialException as fault:
-                # pyserial reports a held lock without the errno it got from flock.
-                number = fault.errno or errno.EBUSY
-                raise OSError(number, str(fault)) from fault
+                # Without a number it says that the node would not be configured: it is no tty.
+                raise OSError(fault.errno or errno.ENOTTY, str(fault)) from fault
+            except ValueError as fault:
+                raise OSError(errno.EINVAL, f"the port refuses {config}: {fault}") from fault
         super().__init__(name, port.close)
         self._fd: int = port.fileno()
 

@@ -82,3 +82,9 @@ def test_hardware_that_is_configured_but_missing_is_not_found(tmp_path: Path) ->
             board.open_i2c("i2c-1", 0x48)
     with pytest.raises(ResourceNotFoundError):
         board.open_serial("serial0", SerialConfig())
+
+
+def test_a_node_that_is_no_serial_port_says_so() -> None:
+    board = LinuxBoard(LinuxConfig(ports={"serial0": Path("/dev/null")}))
+    with pytest.raises(BusError, match="Could not configure"):
+        board.open_serial("serial0", SerialConfig())
