@@ -9,11 +9,10 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,11 +20,16 @@ from starlette.applications import Starlette
 from cloud.api import discovery, openapi, resources
 from cloud.api.http import ERROR_HANDLERS
 from cloud.clock import Clock, utc_now
+from cloud.controllers.apps import app_controller
+from cloud.controllers.loop import running as background
 from cloud.errors import InsecureAddress
 from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
+from cloud.registry.artifacts import Artifacts
+from cloud.registry.registry import Registry
+from cloud.registry.routes import registry_routes
 from cloud.store.database import Database
 from cloud.store.objects import Objects
 from edge.wire import limits
@@ -35,6 +39,8 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
 """Watches can resume this far back, as with Kubernetes; older revisions are compacted."""
+GARBAGE_SECONDS = 3600.0
+"""How often blobs that nothing names are looked for."""
 SHUTDOWN_SECONDS = 5
 """Requests that still run when the service is asked to stop get this long."""
 
@@ -55,7 +61,7 @@ class Config:
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Starlette]:
+async def running(config: Config) -> AsyncGenerator[Starlette]:
     """The application with everything behind it running, until the context ends."""
     await asyncio.to_thread(config.data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -63,12 +69,21 @@ async def running(config: Config) -> AsyncIterator[Starlette]:
         stack.push_async_callback(database.close)
         objects = await Objects.open(database, SCHEME, config.clock)
         stack.callback(objects.close)
-        await stack.enter_async_context(_task(_compact(objects, config.history_seconds)))
+        registry = Registry(database, config.data_dir / "registry", config.clock)
+        await registry.start()
+        await stack.enter_async_context(app_controller(objects, Artifacts(registry), config.clock))
+        await stack.enter_async_context(
+            background(
+                _compact(objects, config.history_seconds),
+                _repeat(registry.collect, GARBAGE_SECONDS),
+            )
+        )
         app = Starlette(
             routes=[
                 *discovery.routes(objects),
                 *openapi.routes(SCHEME),
                 *resources.routes(objects, config.clock),
+                *registry_routes(registry),
             ],
             exception_handlers=ERROR_HANDLERS,
         )
@@ -143,23 +158,21 @@ class Server(uvicorn.Server):
 async def _compact(objects: Objects, every: float) -> None:
     """Keep between one and two periods of history."""
     floor = objects.head
-    while True:
-        await asyncio.sleep(every)
-        try:
-            gone = await objects.compact(floor)
-        except Exception:  # noqa: BLE001 - history must not grow because of one bad hour
-            _log.exception("compaction failed; it is tried again in %g s", every)
-            continue
+
+    async def once() -> None:
+        nonlocal floor
+        gone = await objects.compact(floor)
         _log.debug("compacted %d revisions up to %d", gone, floor)
         floor = objects.head
 
+    await _repeat(once, every)
 
-@asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+
+async def _repeat(chore: Callable[[], Awaitable[object]], every: float) -> None:
+    """Do a chore every so often, for ever."""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await chore()
+        except Exception:  # noqa: BLE001 - one bad hour must not end it
+            _log.exception("a periodic chore failed; it is tried again in %g s", every)

@@ -117,7 +117,7 @@ def wants_table(request: Request) -> bool:
     accept = request.headers.get("accept", "*/*")
     for media_range in accept.split(","):
         name, *parts = (part.strip() for part in media_range.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in parts)
+        parameters = {key: value for key, _, value in (part.partition("=") for part in parts)}
         if name == JSON and _TABLE.items() <= parameters.items():
             return True
         if name in {"", JSON, "application/*", "*/*"} and "as" not in parameters:

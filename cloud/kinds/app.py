@@ -123,7 +123,8 @@ class AppStatus(Model, frozen=True, kw_only=True):
 
     observed_generation: int = 0
     digest: str = ""
-    """Of the module that the artifact resolved to."""
+    """Of the OCI manifest that the artifact resolved to when this generation was first seen; a tag
+    that moves later changes nothing until the spec changes."""
     version: str = ""
     selected: int = 0
     updated: int = 0
@@ -134,9 +135,8 @@ class AppStatus(Model, frozen=True, kw_only=True):
     failed: int = 0
     failures: list[NodeFailure] = field(default_factory=list[NodeFailure])
     """The first ten."""
-    failed_nodes: list[str] = field(default_factory=list[str])
-    """Nodes on which the version with `failed_revision` failed and was taken back."""
-    failed_revision: str = ""
+    stopped: str = ""
+    """The attempt that was stopped at its failure threshold; see cloud.controllers.rollout."""
     conditions: list[Condition] = field(default_factory=list[Condition])
 
 

@@ -12,6 +12,14 @@ from edge.wire import messages
 from edge.wire.messages import AppState, DesiredApp, Scalar
 
 
+class FailedAttempt(Model, frozen=True, kw_only=True):
+    """A change that failed here and was taken back; it is not tried again."""
+
+    attempt: str
+    reason: str
+    message: str = ""
+
+
 class AppInstanceSpec(Model, frozen=True, kw_only=True):
     """What the node shall run."""
 
@@ -20,6 +28,7 @@ class AppInstanceSpec(Model, frozen=True, kw_only=True):
     desired: DesiredApp
     previous: DesiredApp | None = None
     """The last one that was ready here: what to go back to."""
+    failed: FailedAttempt | None = None
 
 
 class AppInstanceStatus(Model, frozen=True, kw_only=True):

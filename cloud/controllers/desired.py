@@ -1,0 +1,143 @@
+"""From an App's spec and its artifact to what a node shall run. Pure.
+
+Everything that can be known wrong before a node is touched is found here.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import structs
+
+from cloud.errors import CloudError
+from cloud.kinds.app import App, AppSpec, merged
+from edge.wire.manifest import AppManifest, TwinProperty, TwinType
+from edge.wire.messages import DesiredApp, Module, Scalar
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class SpecError(CloudError, ValueError):
+    """The spec does not fit the artifact; `reason` is one word for a condition."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Resolved(Protocol):
+    """An app as it is in the registry."""
+
+    @property
+    def digest(self) -> str:
+        """Of the OCI manifest."""
+        ...
+
+    @property
+    def manifest(self) -> AppManifest:
+        """What the app declares."""
+        ...
+
+    @property
+    def module(self) -> Module:
+        """Its code."""
+        ...
+
+
+def desired_app(spec: AppSpec, resolved: Resolved) -> DesiredApp:
+    """What each selected node shall run; raises SpecError naming the field."""
+    manifest = resolved.manifest
+    _check_grants(spec, manifest)
+    problems = list(twin_problems(manifest, spec.twin))
+    if problems:
+        raise SpecError("TwinInvalid", "; ".join(problems))
+    return DesiredApp(
+        manifest=manifest,
+        module=resolved.module,
+        grants=spec.grants,
+        twin=spec.twin,
+        limits=_override("limits", manifest.limits, spec.limits),
+        restart=_override("restart", manifest.restart, spec.restart),
+    )
+
+
+def same_version(one: DesiredApp, other: DesiredApp) -> bool:
+    """Whether going from one to the other restarts nothing: they differ in the twin at most."""
+    return _encode(structs.replace(one, twin={})) == _encode(structs.replace(other, twin={}))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal as JSON: unlike `==`, 1, 1.0 and true are three values."""
+    return _encode(one) == _encode(other)
+
+
+def attempt_of(app: App, desired: DesiredApp) -> str:
+    """Names one try of a change: another version or another way to roll it out is another try."""
+    content = _encode((structs.replace(desired, twin={}), app.spec.rollout))
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def fitting_twin(manifest: AppManifest, twin: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values that a manifest, perhaps of an older version, understands."""
+    return {
+        name: value
+        for name, value in twin.items()
+        if not [*twin_problems(manifest, {name: value})]
+    }
+
+
+def twin_problems(manifest: AppManifest, twin: Mapping[str, Scalar]) -> Iterator[str]:
+    """What is wrong with desired twin values, field first."""
+    for name, value in twin.items():
+        declared = manifest.twin.get(name)
+        if declared is None:
+            have = ", ".join(sorted(manifest.twin)) or "none"
+            yield f"spec.twin.{name}: the app has no such property; it has: {have}"
+        elif declared.access == "ReadOnly":
+            yield f"spec.twin.{name}: only the app itself may set it (access ReadOnly)"
+        elif problem := _value_problem(declared, value):
+            yield f"spec.twin.{name}: {problem}"
+
+
+def _value_problem(declared: TwinProperty, value: Scalar) -> str:
+    fits = {
+        TwinType.NUMBER: isinstance(value, int | float) and not isinstance(value, bool),
+        TwinType.INTEGER: isinstance(value, int) and not isinstance(value, bool),
+        TwinType.BOOLEAN: isinstance(value, bool),
+        TwinType.STRING: isinstance(value, str),
+    }[declared.type]
+    if not fits:
+        return f"must be of type {declared.type.value}, is {value!r}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if declared.min is not None and value < declared.min:
+            return f"{value} is below the minimum {declared.min:g}"
+        if declared.max is not None and value > declared.max:
+            return f"{value} is above the maximum {declared.max:g}"
+    return ""
+
+
+def _check_grants(spec: AppSpec, manifest: AppManifest) -> None:
+    for name, grant in manifest.grants.items():
+        if not grant.optional and name not in spec.grants:
+            what = f" ({grant.description})" if grant.description else ""
+            raise SpecError(
+                "GrantMissing",
+                f"spec.grants.{name}: missing; the app needs a resource of kind "
+                f"{grant.kind.value}{what}",
+            )
+    for name in spec.grants:
+        if name not in manifest.grants:
+            have = ", ".join(sorted(manifest.grants)) or "nothing"
+            raise SpecError(
+                "GrantUnknown",
+                f"spec.grants.{name}: the app does not ask for it; it asks for {have}",
+            )
+
+
+def _override(name: str, base: Any, overrides: Mapping[str, Any]) -> Any:
+    try:
+        return merged(base, dict(overrides))
+    except msgspec.ValidationError as error:
+        raise SpecError("SpecInvalid", f"spec.{name}: {error}") from error
