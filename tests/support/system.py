@@ -59,9 +59,11 @@ def until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -
 class Process:
     """A long-running verb; its output is kept for a failing test's report."""
 
+    python: tuple[str, ...] = (sys.executable,)
+
     def __init__(self, *args: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "skerry.py"), *args],
+            [*self.python, str(ROOT / "skerry.py"), *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -159,7 +161,15 @@ class Agent(Process):
         self.name = name
         self.state = state
         self.wait_for_line(r"agent \S+ starts as")
-        until(lambda: (state / "control.sock").exists(), f"{name} opens its control socket")
+        until(self._answers, f"{name} answers at its control socket")
+
+    def _answers(self) -> bool:
+        from edge.errors import ControlError  # noqa: PLC0415
+
+        try:
+            return bool(self.ask("status"))
+        except ControlError:
+            return False
 
     def ask(self, verb: str, **fields: Any) -> list[dict[str, Any]]:
         """Answers of the control socket."""
