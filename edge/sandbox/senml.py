@@ -5,6 +5,7 @@ one value or a sum. Unknown text labels are ignored unless they end with `_`. No
 RFC 8428 has them: tagged numbers (decimal fractions), infinity and NaN, which JSON cannot carry.
 """
 
+import io
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -34,18 +35,21 @@ class InvalidPackError(ValueError):
     """Not a SenML pack; the message names the record and the field."""
 
 
-def check(pack: bytes, stream: str) -> int:
-    """Number of records of a valid pack of `stream`; raises InvalidPackError."""
+def check(pack: bytes, name: str) -> int:
+    """Number of records of a valid pack of the stream `name`; raises InvalidPackError."""
+    stream = io.BytesIO(pack)
     try:
-        records = cbor2.loads(
-            pack,
+        records = cbor2.CBORDecoder(
+            stream,
             max_depth=_MAX_DEPTH,
             allow_duplicate_keys=False,
             semantic_decoders=_NO_TAGS,
             tag_hook=_refuse_tag,
-        )
+        ).decode()
     except (cbor2.CBORDecodeError, ValueError, RecursionError, OverflowError, TypeError) as error:
         raise InvalidPackError(f"not CBOR: {error}") from None
+    if stream.tell() != len(pack):
+        raise InvalidPackError(f"not CBOR: {len(pack) - stream.tell()} bytes follow it")
     if not isinstance(records, list) or not 1 <= len(records) <= PACK_RECORDS_LIMIT:
         raise InvalidPackError(f"must be an array of 1 to {PACK_RECORDS_LIMIT} records")
     base = ""
@@ -53,7 +57,7 @@ def check(pack: bytes, stream: str) -> int:
         if not isinstance(record, dict):
             raise InvalidPackError(f"record {at}: must be a map")
         try:
-            base = _check_record(record, stream, base)
+            base = _check_record(record, name, base)
         except InvalidPackError as error:
             raise InvalidPackError(f"record {at}: {error}") from None
     return len(records)

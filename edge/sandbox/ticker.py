@@ -26,18 +26,24 @@ class Ticker:
                 self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
                 self._thread.start()
             elif self._parked:
-                self._condition.notify()
+                self._parked = False
+                self._condition.notify_all()
 
     def leave(self) -> None:
         """One guest less computes."""
         with self._condition:
             self._computing -= 1
 
+    def wait_until_silent(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds until no beat comes any more; whether that is so."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._parked, timeout)
+
     def close(self) -> None:
         """End the thread; no guest may run."""
         with self._condition:
             self._closed = True
-            self._condition.notify()
+            self._condition.notify_all()
         if self._thread is not None:
             self._thread.join()
 
@@ -45,5 +51,7 @@ class Ticker:
         with self._condition:
             while not self._closed:
                 self._parked = self._computing == 0
+                if self._parked:
+                    self._condition.notify_all()
                 self._condition.wait(None if self._parked else PERIOD)
                 self._tick()

@@ -6,7 +6,6 @@
 """
 
 import hashlib
-import re
 import subprocess
 import sys
 import threading
@@ -207,7 +206,8 @@ class Script:
         segments = "\n".join(
             f'(data (i32.const {at}) "{_escaped(content)}")' for at, content in self._segments
         )
-        assert self._free <= MEMORY_END and self._next <= _HEX
+        assert self._free <= MEMORY_END
+        assert self._next <= _HEX
         return wat(
             f"""(module {imports} (memory (export "memory") {_PAGES}) {segments}
             (data (i32.const {_HEX}) "{_MARK}")

@@ -90,7 +90,10 @@ def test_an_import_outside_the_abi_is_refused_by_name(text: str, words: str):
             wat('(module (memory (export "memory") 1 2 shared) (func (export "_start")))'),
             "invalid",
         ),
-        (wat('(module (memory (export "memory") 1) (memory 1) (func (export "_start")))'), "inval"),
+        (
+            wat('(module (memory (export "memory") 1) (memory 1) (func (export "_start")))'),
+            "inval",
+        ),
         (b"\0asm\x01\0\0\0" + bytes(MODULE_LIMIT), "at most"),
     ],
 )
@@ -100,11 +103,7 @@ def test_a_module_that_cannot_run_is_refused_with_the_reason(wasm: bytes, words:
     assert words in str(refused.value)
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=6
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=6))
 @settings(max_examples=60, deadline=None)
 def test_a_mutated_module_compiles_or_is_refused_but_never_crashes(
     changes: list[tuple[int, int]],

@@ -76,7 +76,9 @@ def test_a_loop_in_the_start_function_is_out_of_budget(node: Node):
 
 def test_a_guest_that_keeps_coming_back_to_wait_has_a_new_budget_each_time(node: Node):
     node.limits |= {"cpu_budget": 0.1, "cpu_share": 1.0}
-    work = "(local $i i32) (local $n i32)" + """
+    work = (
+        "(local $i i32) (local $n i32)"
+        + """
       (loop $rounds
         (local.set $i (i32.const 20000000))
         (loop $work (local.set $i (i32.sub (local.get $i) (i32.const 1)))
@@ -84,6 +86,7 @@ def test_a_guest_that_keeps_coming_back_to_wait_has_a_new_budget_each_time(node:
         (drop (call $wait (i64.const 0) (i32.const 0) (i32.const 32)))
         (local.set $n (i32.add (local.get $n) (i32.const 1)))
         (br_if $rounds (i32.lt_u (local.get $n) (i32.const 30))))"""
+    )
     guest = node.guest(command(work))
     assert guest.run().kind is ExitKind.EXITED
     assert guest.usage().cpu > 0.1
@@ -245,10 +248,10 @@ class WedgedPort:
     def grant(self) -> SerialGrant:
         return SerialGrant(lambda: self)
 
-    def read(self, limit: int = 0) -> bytes:
+    def read(self, limit: int = 0) -> bytes:  # noqa: ARG002
         return b""
 
-    def write(self, data: bytes, timeout: float) -> int:
+    def write(self, data: bytes, timeout: float) -> int:  # noqa: ARG002
         threading.Event().wait(timeout)
         return 0
 

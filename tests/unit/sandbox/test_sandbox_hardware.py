@@ -130,7 +130,9 @@ def test_a_transaction_carries_its_operations_in_order(node: Node):
     assert node.play(script) == [1, 0, b"\x50\x00"]
 
 
-@pytest.mark.parametrize(("fault", "number"), [("nak", NXIO), ("timeout", TIMEDOUT), ("error", IO)])
+@pytest.mark.parametrize(
+    ("fault", "number"), [("nak", NXIO), ("timeout", TIMEDOUT), ("error", IO)]
+)
 def test_each_fault_of_the_bus_has_its_number(
     node: Node, board: SimBoard, fault: str, number: int
 ):
@@ -326,10 +328,10 @@ class FallingPort:
     def grant(self) -> SerialGrant:
         return SerialGrant(lambda: self)
 
-    def read(self, limit: int = 0) -> bytes:
+    def read(self, limit: int = 0) -> bytes:  # noqa: ARG002
         raise BusError("unplugged")
 
-    def write(self, data: bytes, timeout: float) -> int:
+    def write(self, data: bytes, timeout: float) -> int:  # noqa: ARG002
         raise BusError("unplugged")
 
     def fileno(self) -> int:

@@ -115,11 +115,28 @@ SHAPES: dict[str, Shape] = {
 
 WITHOUT_POINTERS = {
     f"{WASI}.{name}"
-    for name in (
-        "environ_get proc_exit proc_raise sched_yield sock_accept sock_recv sock_send sock_shutdown "
-        "fd_advise fd_allocate fd_close fd_datasync fd_fdstat_set_flags fd_fdstat_set_rights "
-        "fd_filestat_set_size fd_filestat_set_times fd_renumber fd_sync path_link path_symlink"
-    ).split()
+    for name in [
+        "environ_get",
+        "proc_exit",
+        "proc_raise",
+        "sched_yield",
+        "sock_accept",
+        "sock_recv",
+        "sock_send",
+        "sock_shutdown",
+        "fd_advise",
+        "fd_allocate",
+        "fd_close",
+        "fd_datasync",
+        "fd_fdstat_set_flags",
+        "fd_fdstat_set_rights",
+        "fd_filestat_set_size",
+        "fd_filestat_set_times",
+        "fd_renumber",
+        "fd_sync",
+        "path_link",
+        "path_symlink",
+    ]
 } | {
     "skerry_event.now_ns",
     "skerry_event.monotonic_ns",
