@@ -18,6 +18,7 @@ import lmdb
 
 from edge.store.errors import (
     StoreBusyError,
+    StoreClosedError,
     StoreCorruptError,
     StoreError,
     StoreFailedError,
@@ -73,6 +74,8 @@ class Environment:
     @contextmanager
     def read(self) -> Generator[Transaction]:
         """A snapshot; keep it short, because pages it can see are not reused meanwhile."""
+        if self._closed:
+            raise StoreClosedError("the store is closed")
         with self._readers, self._translated(), self.lmdb.begin() as txn:
             yield txn
 

@@ -183,6 +183,11 @@ class Outbox:
             torn=self._journal.torn,
         )
 
+    def close(self) -> None:
+        """Close the journal and the mark, keeping what they hold; may be called twice."""
+        self._journal.close()
+        self._mark.close()
+
     def board(self, txn: Transaction) -> None:
         """Rider: take the journal in. A failure leaves the journal as it is."""
         journals = self._journal.seal()

@@ -32,12 +32,9 @@ than what is used, and small beside the 3 GiB that a 32-bit process can address.
 class Store:
     """The open store; owned by one process. Any thread may use its parts."""
 
-    def __init__(
-        self, env: Environment, tables: Tables, journal: Journal, outbox: Outbox, writer: Writer
-    ) -> None:
+    def __init__(self, env: Environment, tables: Tables, outbox: Outbox, writer: Writer) -> None:
         """Put the parts together; `open` is the way in."""
         self._env = env
-        self._journal = journal
         self._writer = writer
         self.outbox = outbox
         self.desired = DesiredSet(env, tables, writer)
@@ -74,9 +71,10 @@ class Store:
             migrate(txn, tables)
             identity = txn.get(IDENTITY, b"", db=tables.meta)
             moved = u64(txn.get(MOVED, db=tables.meta))
-            mark = ReadMark(u64(txn.get(SEQUENCE, b"", db=tables.meta)[U64.size :]))
+            read = u64(txn.get(SEQUENCE, b"", db=tables.meta)[U64.size :])
         try:
             journal = Journal(runtime, identity, moved)
+            mark = ReadMark(runtime, identity, read)
         except OSError as error:
             raise StoreOpenError(
                 f"{runtime}: {error.strerror}; the journals of relaxed streams need a writable place"
@@ -84,12 +82,12 @@ class Store:
         outbox = Outbox(env, tables, journal, mark, limit, sync_interval)
         writer = Writer(env, outbox)
         outbox.start(writer)
-        return cls(env, tables, journal, outbox, writer)
+        return cls(env, tables, outbox, writer)
 
     def close(self) -> None:
         """Commit what is waiting and release the files; may be called twice."""
         self._writer.close()
-        self._journal.close()
+        self.outbox.close()
         self._env.close()
 
     def __enter__(self) -> Self:

@@ -315,3 +315,28 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     for durability in Durability:
         with pytest.raises(StoreClosedError):
             publish(store, durability=durability)
+    with pytest.raises(StoreClosedError):
+        store.outbox.read(0, 1, 1)
+
+
+def test_what_was_read_before_a_crash_is_not_merged_into_a_gap_after_it(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", outbox_limit=4000, sync_interval=NEVER) as store:
+        publish(store, bytes(PACK))
+        publish(store, bytes(PACK))
+        store.outbox.read(0, 1 << 20, 1)
+        image = killed(tmp_path / "store", tmp_path / "image")
+    with Store.open(image, outbox_limit=4000) as store:
+        for _ in range(3):
+            publish(store, bytes(PACK))
+        gaps = [entry for entry in held(store) if entry.kind is EntryKind.GAP]
+        assert [(gap.seq, decode_gap(gap.payload).records) for gap in gaps] == [(1, 1), (3, 2)]
+
+
+def test_a_damaged_mark_is_no_mark(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        publish(store)
+        held(store)
+    (mark,) = tmp_path.glob("*.mark")
+    mark.write_bytes(bytes(11) + b"x")
+    with Store.open(tmp_path) as store:
+        assert payloads(held(store)) == [b"pack"]
