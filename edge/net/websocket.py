@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Self
 
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -86,7 +87,10 @@ class WebSocket:
                     raise BadPeerError("a text message; only binary ones are spoken")
                 case Ping() as ping:
                     await self._write(ping.response())
-                case CloseConnection():
+                case CloseConnection(reason=reason):
+                    # wsproto tells bad frames as a close, too, but stays open itself.
+                    if self._protocol.state is ConnectionState.OPEN:
+                        raise BadPeerError(f"not WebSocket: {reason}")
                     return None
                 case _:
                     pass

@@ -277,7 +277,7 @@ async def test_an_agent_that_cannot_persist_shows_why_and_tries_again():
     ("misbehave", "words"),
     [
         (lambda peer: peer.send_raw(b"\xff"), "protocol: message: not CBOR"),
-        (lambda peer: peer.send_bytes(b"\xff" * 10), "not WebSocket"),
+        (lambda peer: peer.send_bytes(b"\x83\x00"), "not WebSocket"),
         (lambda peer: peer.send_bytes(b"\x81\x02hi"), "a text message"),
         (lambda peer: peer.send_raw(bytes(limits.FRAME_LIMIT + 1)), "more than 1048576 bytes"),
         (lambda peer: peer.send_bytes(b"\x88\x02\x03\xe8"), "the cloud hung up"),
