@@ -6,6 +6,10 @@ Concurrency: a counter belongs to the event loop; gauges are read when rendered.
 
 from collections.abc import Callable
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -42,6 +46,14 @@ class Metrics:
             f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {read():.17g}\n"
             for name, (kind, text, read) in self._metrics.items()
         )
+
+    def route(self) -> Route:
+        """`GET /metrics`."""
+
+        async def serve(_: Request) -> Response:
+            return Response(self.render(), media_type=CONTENT_TYPE)
+
+        return Route("/metrics", serve)
 
     def _declare(self, name: str, kind: str, text: str, read: Callable[[], float]) -> None:
         if name in self._metrics:

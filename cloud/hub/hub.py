@@ -7,7 +7,7 @@ sent: on a node an app has one name.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -204,7 +204,7 @@ async def running_hub(
     *,
     grace: float = GRACE,
     restart_grace: float = RESTART_GRACE,
-) -> AsyncIterator[Hub]:
+) -> AsyncGenerator[Hub]:
     """A hub that serves until the context ends."""
     hub = Hub(database, ports, metrics, grace)
     await hub.start(restart_grace)

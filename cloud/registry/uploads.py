@@ -7,7 +7,7 @@ held whole; the digest is taken over the file at the end. One request at a time 
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class Uploads:
 
     async def offset(self, repository: str, upload: str) -> int:
         """Bytes received; RegistryError BLOB_UPLOAD_UNKNOWN."""
-        known = _ID.fullmatch(upload) and await self._database.read(
+        known = _ID.fullmatch(upload) is not None and await self._database.read(
             lambda connection: index.has_upload(connection, upload, repository)
         )
         size = await asyncio.to_thread(self._files.offset, upload) if known else None
@@ -108,7 +108,7 @@ class Uploads:
             await asyncio.to_thread(self._files.discard, upload)
 
     @contextmanager
-    def hold(self, upload: str) -> Iterator[None]:
+    def hold(self, upload: str) -> Generator[None]:
         """Refuse a second request for the upload meanwhile."""
         if upload in self._busy:
             raise RegistryError(

@@ -34,9 +34,7 @@ _INSERT_READINGS = (
     f" VALUES ({', '.join('?' * len(_COLUMNS))})"
 )
 
-_Row = tuple[
-    int, int, float | None, str | None, bool | None, bytes | None, float | None, float | None
-]
+_Row = tuple[object, ...]
 
 
 class TelemetryStore:
@@ -148,12 +146,13 @@ def _take(
     rows: list[_Row] = []
     last: tuple[str, str] | None = None
     series = 0
-    for name, unit, *values in decode(entry.payload, entry.time_ns):
+    for record in decode(entry.payload, entry.time_ns):
+        name, unit = record.name, record.unit
         if last != (name, unit):
             last = (name, unit)
             key = (node, entry.app, full_name(entry.stream, name), unit)
             series = series_id(connection, cache, batch.new_series, key)
-        rows.append((series, *values))
+        rows.append((series, *record[2:]))
     batch.rows += rows
 
 

@@ -90,7 +90,8 @@ def _create_logs() -> None:
         _integer("dropped"),
         sqlite_autoincrement=True,
     )
-    op.create_index("logs_app", "logs", ["node", "app", "id"])
+    op.create_index("logs_node", "logs", ["node", "app", "id"])
+    op.create_index("logs_app", "logs", ["app", "id"])
     op.create_table(
         "log_marks",
         _id(),
