@@ -86,9 +86,10 @@ class HardwareEvents:
             if owner == handle:
                 del self._ports[descriptor]
                 self._poller.unregister(descriptor)
-        kept = [event for event in self._edges if event.handle != handle]
-        self._edges.clear()
-        self._edges.extend(kept)
+        for queue in (self._edges, self._closed):
+            kept = [event for event in queue if event.handle != handle]
+            queue.clear()
+            queue.extend(kept)
         if handle in self._turns:
             self._turns.remove(handle)
 
@@ -107,6 +108,8 @@ class HardwareEvents:
         for descriptor, flags in found:
             if descriptor in self._lines:
                 self._drain(*self._lines[descriptor])
+                if flags & _GONE and descriptor in self._lines:
+                    self.forget(self._lines[descriptor][0])
             elif descriptor in self._ports:
                 if flags & select.POLLIN:
                     self._readable.add(self._ports[descriptor])
@@ -127,10 +130,10 @@ class HardwareEvents:
         return None
 
     def _drain(self, handle: int, line: Line) -> None:
+        # A line that is gone is forgotten: reading it tells the app, polling it would spin.
         try:
             edges = line.read_edges()
         except HalError:
-            # The line vanished: reading it tells the app; polling it would spin.
             self.forget(handle)
             return
         for edge in edges:

@@ -108,7 +108,7 @@ class Guest:
         finally:
             with self._lock:
                 self._run = None
-            run.close()
+            _close(run)
 
     def _perform(self, run: Run) -> Exit:
         binding.use_run(run)
@@ -149,6 +149,14 @@ class Guest:
                 return Exit(ExitKind.TRAPPED, message=str(error))
             return Exit(ExitKind.FAILED, message=_start_failure(run, error))
         return Exit(ExitKind.EXITED, code=0)
+
+
+def _close(run: Run) -> None:
+    try:
+        run.close()
+    except Exception:  # noqa: BLE001
+        # The app has ended either way, and its supervisor must hear of it.
+        _log.exception("app %s: its hardware or files did not close", run.setup.name)
 
 
 def _usage(run: Run) -> Usage:

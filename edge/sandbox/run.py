@@ -1,5 +1,6 @@
 """The state of one run, which host functions work on. The guest's thread only, unless said."""
 
+import contextlib
 import ctypes
 import threading
 from dataclasses import dataclass
@@ -156,13 +157,14 @@ class Run:
 
     def close(self) -> None:
         """Release hardware and files; the guest has ended."""
-        for table in (self.lines, self.devices, self.ports):
-            for granted in table.all():
-                granted.thing.close()
-        for line in self.outputs.values():
-            line.close()
-        self.descriptors.close()
-        self.parking.close()
+        with contextlib.ExitStack() as closing:
+            closing.callback(self.parking.close)
+            closing.callback(self.descriptors.close)
+            for line in self.outputs.values():
+                closing.callback(line.close)
+            for table in (self.lines, self.devices, self.ports):
+                for granted in table.all():
+                    closing.callback(granted.thing.close)
 
     def _bind(self, caller: Any) -> None:
         # The compiler checked that the export exists and is the only memory.

@@ -8,13 +8,12 @@ from hal.gpio import Edge, Line
 
 def _open(run: Run, name: int, length: int) -> int:
     grant_name, grant = run.claim(name, length, GpioGrant)
-    line = run.outputs.pop(grant_name, None)
-    if line is None:
-        with run.parking.block():
-            line = grant.open()
-    handle = run.hold(run.lines, grant_name, line)
+    if grant_name in run.outputs:
+        return run.hold(run.lines, grant_name, run.outputs.pop(grant_name))
+    with run.parking.block():
+        handle = run.hold(run.lines, grant_name, grant.open())
     if _reports_edges(run, grant_name):
-        run.events.watch_line(handle, line)
+        run.events.watch_line(handle, run.lines[handle].thing)
     return handle
 
 

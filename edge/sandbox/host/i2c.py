@@ -16,8 +16,7 @@ _READ = 1
 def _open(run: Run, name: int, length: int) -> int:
     grant_name, grant = run.claim(name, length, I2CGrant)
     with run.parking.block():
-        device = grant.open()
-    return run.hold(run.devices, grant_name, device)
+        return run.hold(run.devices, grant_name, grant.open())
 
 
 def _message(run: Run, flags: int, pointer: int, length: int) -> Read | Write:

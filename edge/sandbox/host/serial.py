@@ -12,9 +12,8 @@ _SIGN = 1 << 31
 def _open(run: Run, name: int, length: int) -> int:
     grant_name, grant = run.claim(name, length, SerialGrant)
     with run.parking.block():
-        port = grant.open()
-    handle = run.hold(run.ports, grant_name, port)
-    run.events.watch_port(handle, port)
+        handle = run.hold(run.ports, grant_name, grant.open())
+    run.events.watch_port(handle, run.ports[handle].thing)
     return handle
 
 

@@ -211,12 +211,13 @@ def test_the_oldest_edges_are_dropped_and_counted_when_the_queue_is_full():
         assert rest[-2] is not None
 
 
-def test_a_line_that_breaks_is_not_polled_any_more():
+@pytest.mark.parametrize("flags", [select.POLLIN, select.POLLIN | select.POLLHUP, select.POLLERR])
+def test_a_line_that_breaks_is_not_polled_any_more(flags: int):
     with FakeLine() as line:
         poller = select.poll()
         events = HardwareEvents(poller)
         events.watch_line(1, line)
         os.eventfd_write(line.fileno(), 1)
-        line.gone = True
-        assert events.take(poller.poll(0)) is None
+        line.gone = flags == select.POLLIN
+        assert events.take([(line.fileno(), flags)]) is None
         assert poller.poll(0) == []

@@ -4,8 +4,11 @@ import os
 import threading
 from typing import Self
 
+import pytest
+
 from edge.sandbox.exits import ExitKind
 from edge.sandbox.setup import SerialGrant
+from hal.errors import BusError, ResourceBusyError
 from tests.support.guests import Node, Running, Script, c, forever, wat
 
 WAIT = '(import "skerry_event" "wait" (func $wait (param i64 i32 i32) (result i32)))'
@@ -209,6 +212,32 @@ def test_a_serial_write_that_nobody_takes_is_hung(node: Node):
     assert end.kind is ExitKind.HUNG
 
 
+def test_calls_that_fail_slowly_for_ever_are_hung_too(node: Node):
+    node.limits["watchdog"] = 0.1
+    script = Script()
+    name = script.data(b"meter")
+    script.raw("(loop")
+    script.call("skerry_serial.open", *name)
+    script.raw("(br 0))")
+
+    def fail_slowly() -> WedgedPort:
+        threading.Event().wait(0.02)
+        raise ResourceBusyError("meter")
+
+    end = node.run(script.module(), grants={"meter": SerialGrant(fail_slowly)})
+    assert end.kind is ExitKind.HUNG
+
+
+def test_hardware_that_does_not_close_does_not_hide_the_end(
+    node: Node, caplog: pytest.LogCaptureFixture
+):
+    port = StuckPort()
+    script = Script()
+    script.call("skerry_serial.open", *script.data(b"meter"))
+    assert node.run(script.module(), grants={"meter": port.grant}).code == 0
+    assert "did not close" in caplog.text
+
+
 def test_a_bug_in_the_agent_ends_the_app_as_failed_and_names_the_function(node: Node):
     node.services.broken = True
     script = Script()
@@ -268,3 +297,11 @@ class WedgedPort:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class StuckPort(WedgedPort):
+    """A port whose driver fails while closing."""
+
+    def close(self) -> None:
+        super().close()
+        raise BusError("the driver is stuck")
