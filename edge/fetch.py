@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from edge.net.errors import BadPeerError, NetError, StatusError
 from edge.net.http import Response, get
 from edge.wire.messages import Module
+from hal import clock
 
 CONNECT_TIMEOUT = 10.0
 IDLE_TIMEOUT = 30.0
@@ -51,11 +52,17 @@ class ArtifactCache:
     """
 
     def __init__(
-        self, directory: Path, limit_bytes: int, *, tls: ssl.SSLContext | None = None
+        self,
+        directory: Path,
+        limit_bytes: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._directory = directory
         self._limit = limit_bytes
         self._tls = tls
+        self._idle_timeout = idle_timeout
         self._in_use: frozenset[str] = frozenset()
         self._flights: WeakValueDictionary[str, _Flight] = WeakValueDictionary()
         self._room = asyncio.Lock()
@@ -68,7 +75,8 @@ class ArtifactCache:
             if path.stat().st_size != module.size:
                 path.unlink()
                 return None
-            os.utime(path)
+            now = clock.wall_ns()
+            os.utime(path, ns=(now, now))
         except FileNotFoundError:
             return None
         return path
@@ -122,7 +130,7 @@ class ArtifactCache:
             headers=headers,
             tls=self._tls,
             connect_timeout=CONNECT_TIMEOUT,
-            idle_timeout=IDLE_TIMEOUT,
+            idle_timeout=self._idle_timeout,
         ) as response:
             start = download.done
             if start and response.status in {_OK, _RANGE_REFUSED}:
