@@ -27,7 +27,7 @@ enum skerry_error {
     SKERRY_PERM = -63,     /* not granted */
     SKERRY_ROFS = -69,     /* read-only */
     SKERRY_TIMEDOUT = -73, /* did not finish in time */
-    SKERRY_OVERFLOW = -75, /* the buffer is too small; nothing was consumed */
+    SKERRY_OVERFLOW = -61, /* the buffer is too small; nothing was consumed */
 };
 
 enum skerry_event_type {

@@ -36,7 +36,7 @@ fn check(result: i32) Error!u31 {
         -63 => error.NotGranted,
         -69 => error.ReadOnly,
         -73 => error.TimedOut,
-        -75 => error.Overflow,
+        -61 => error.Overflow,
         else => error.Unknown,
     };
 }
