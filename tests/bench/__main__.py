@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-from tests.bench.processes import ROOT, BenchError
+from tests.bench.processes import ROOT, BenchError, keep_bytecode
 from tests.bench.report import Report, machine
 
 RESULT = ROOT / ".cache" / "bench.json"
@@ -29,11 +29,16 @@ BENCHES = {
     "peer": ("tests.bench.peer:Peer", "mosquitto QoS 1 into SQLite, the same records"),
     "start": ("tests.bench.start:Start", "cold start of an app, code cached"),
     "calls": ("tests.bench.calls:Calls", "what a host call costs"),
+    "durable": ("tests.bench.durable:Durable", "app call to SQLite commit and ack"),
+    "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
+    "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
+    "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
 }
 
 
 def main() -> int:
     names = _names()
+    keep_bytecode()
     report = Report()
     failed = False
     for number, name in enumerate(names, 1):
@@ -42,7 +47,7 @@ def main() -> int:
         started = time.monotonic()
         try:
             _load(where)().run(report)
-        except BenchError as error:
+        except (BenchError, AssertionError) as error:
             failed = True
             report.leave_out(f"{name}: {error}")
         print(f"   ({time.monotonic() - started:.0f} s)", flush=True)

@@ -54,10 +54,15 @@ class BenchNode:
         self._store = store
         self._engine = engine
         self.logs = LogBuffer()
+        self._loop = asyncio.Runner()
+
+    def close(self) -> None:
+        """End the loop that compiles."""
+        self._loop.close()
 
     def code(self, app: App) -> Path:
         """The app's code, compiled now or before."""
-        return asyncio.run(compile_module(app.wasm, self._directory / "compiled"))
+        return self._loop.run(compile_module(app.wasm, self._directory / "compiled"))
 
     def guest(self, app: App, code: Path, grants: dict[str, I2CGrant]) -> Guest:
         """A guest as the agent would start it."""
@@ -96,9 +101,11 @@ def bench_node() -> Iterator[BenchNode]:
         directory = Path(name)
         store = Store.open(directory / "store")
         engine = Engine()
+        node = BenchNode(directory, store, engine)
         try:
-            yield BenchNode(directory, store, engine)
+            yield node
         finally:
+            node.close()
             engine.close()
             store.close()
 

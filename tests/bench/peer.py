@@ -81,10 +81,10 @@ def find_broker() -> str | None:
     found = shutil.which("mosquitto", path=path)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         print("   installing mosquitto", flush=True)
-        # The package starts a system service by itself; a policy of this one command forbids it.
-        argv = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "mosquitto")
+        # The package would start a system service, but not in the runlevel for maintenance.
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=False)
+        for argv in (("apt-get", "update", "-qq"), (*INSTALL.split(), "-qq")):
+            subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=False)
         found = shutil.which("mosquitto", path=path)
     return found
 

@@ -1,4 +1,4 @@
-"""Processes of a bench: started with argv, waited for with a deadline, ended for certain."""
+"""Processes of a bench: the real `skerry`, optimised as an image runs it, and others by argv."""
 
 import os
 import signal
@@ -10,15 +10,40 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import system
+
+ROOT = system.ROOT
 OPTIMIZED = (sys.executable, "-OO")
-"""As an image runs it: no assertions, no docstrings."""
+"""No assertions, no docstrings."""
 POLL = 0.02
 STOP_TIMEOUT = 10.0
+MB = 1024
+"""KiB; memory is shown in MiB, as the anchors are."""
 
 
 class BenchError(Exception):
     """A measurement could not be made; the text says why."""
+
+
+class Cloud(system.Cloud):
+    """`skerry cloud`."""
+
+    python = OPTIMIZED
+
+
+class Agent(system.Agent):
+    """`skerry agent`."""
+
+    python = OPTIMIZED
+
+
+def keep_bytecode() -> None:
+    """Let children find compiled modules, as an image has them.
+
+    Compiling from source at each start would cost each child 14 MB that it never gives back.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "bytecode")
 
 
 def free_port() -> int:
@@ -64,7 +89,6 @@ def process(argv: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     try:
         yield child
@@ -83,37 +107,7 @@ def stop(child: subprocess.Popen[str]) -> None:
             child.wait()
 
 
-@contextmanager
-def cloud(directory: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`skerry cloud` with an empty database: its URL and process."""
-    port = free_port()
-    argv = (*OPTIMIZED, "-m", "skerry", "cloud")
-    argv += ("--listen", f"127.0.0.1:{port}", "--data", str(directory / "cloud"))
-    with process(argv, directory / "cloud.log") as child:
-        wait_until(
-            lambda: listens(port),
-            _described("the cloud", directory / "cloud.log"),
-            30.0,
-            alive=child,
-        )
-        yield f"http://127.0.0.1:{port}", child
-
-
-@contextmanager
-def agent(directory: Path, url: str, name: str, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`skerry agent` with its state in `directory`/`name`."""
-    argv = (*OPTIMIZED, "-m", "skerry", "agent", "--name", name, "--cloud", url)
-    argv += ("--state", str(directory / name), *options)
-    with process(argv, directory / f"{name}.log") as child:
-        yield child
-
-
-def pss_kb(pid: int) -> int:
-    """Proportional set size of a process in KiB."""
-    return memory_kb(pid)["Pss"]
-
-
-def memory_kb(pid: int) -> dict[str, int]:
+def memory_kb(pid: int | str) -> dict[str, int]:
     """The lines of /proc/PID/smaps_rollup, in KiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     return {
@@ -121,5 +115,14 @@ def memory_kb(pid: int) -> dict[str, int]:
     }
 
 
-def _described(what: str, log: Path) -> str:
-    return f"{what} (see {log})"
+def settled_kb(pid: int, settle: float = 3.0, within: float = 60.0) -> dict[str, int]:
+    """Memory once its PSS has moved less than 1 % for `settle` seconds."""
+    deadline = time.monotonic() + within
+    found = memory_kb(pid)
+    since = time.monotonic()
+    while time.monotonic() - since < settle and time.monotonic() < deadline:
+        time.sleep(0.5)
+        now = memory_kb(pid)
+        if abs(now["Pss"] - found["Pss"]) > found["Pss"] / 100:
+            since, found = time.monotonic(), now
+    return memory_kb(pid)
