@@ -56,6 +56,13 @@ class OutboxMachine(RuleBasedStateMachine):
         self.sent = 0
 
     def teardown(self) -> None:
+        try:
+            self._drain_and_compare()
+        finally:
+            self.store.close()
+            shutil.rmtree(self.root)
+
+    def _drain_and_compare(self) -> None:
         self.flush()
         entries = self.store.outbox.read(self.cloud.mark, 1 << 40, 1 << 40)
         self.cloud.receive(entries)
@@ -69,8 +76,6 @@ class OutboxMachine(RuleBasedStateMachine):
             total[app] += records
             assert on_full is OnFull.DROP_OLDEST or pack in self.cloud.packs
         assert stored + self.cloud.gaps == total
-        self.store.close()
-        shutil.rmtree(self.root)
 
     @rule(
         app=st.sampled_from(APPS),
