@@ -9,10 +9,11 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,15 +24,23 @@ from cloud.clock import Clock, utc_now
 from cloud.controllers.apps import app_controller
 from cloud.controllers.loop import running as background
 from cloud.errors import InsecureAddress
+from cloud.hub.hub import running_hub
+from cloud.hub.nodes import Nodes
+from cloud.hub.ports import Ports
 from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
+from cloud.metrics import Metrics
 from cloud.registry.artifacts import Artifacts
 from cloud.registry.registry import Registry
 from cloud.registry.routes import registry_routes
 from cloud.store.database import Database
 from cloud.store.objects import Objects
+from cloud.telemetry.logs import LogStore
+from cloud.telemetry.retention import Retention, sweep
+from cloud.telemetry.routes import TelemetryApi
+from cloud.telemetry.store import TelemetryStore
 from edge.wire import limits
 
 SCHEME = Scheme([APP, NODE, APP_INSTANCE])
@@ -41,6 +50,8 @@ HISTORY_SECONDS = 300.0
 """Watches can resume this far back, as with Kubernetes; older revisions are compacted."""
 GARBAGE_SECONDS = 3600.0
 """How often blobs that nothing names are looked for."""
+RETENTION_SECONDS = 600.0
+"""How often old readings are looked for."""
 SHUTDOWN_SECONDS = 5
 """Requests that still run when the service is asked to stop get this long."""
 
@@ -57,37 +68,55 @@ class Config:
     insecure: bool = False
     """Listen also where others can reach it, without TLS."""
     history_seconds: float = HISTORY_SECONDS
+    heartbeat: float = limits.HEARTBEAT
+    """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
+    retention: Retention = field(default_factory=Retention)
+    """How much telemetry is kept."""
     clock: Clock = utc_now
 
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncGenerator[Starlette]:
-    """The application with everything behind it running, until the context ends."""
+    """The application with everything behind it running, until the context ends.
+
+    `app.state.quiesce()` ends what would otherwise never end: watches, tails, nodes.
+    """
+    clock, metrics = config.clock, Metrics()
     await asyncio.to_thread(config.data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await Database.open(config.data_dir / "cloud.db")
         stack.push_async_callback(database.close)
-        objects = await Objects.open(database, SCHEME, config.clock)
+        objects = await Objects.open(database, SCHEME, clock)
         stack.callback(objects.close)
-        registry = Registry(database, config.data_dir / "registry", config.clock)
+        registry = Registry(database, config.data_dir / "registry", clock)
         await registry.start()
-        await stack.enter_async_context(app_controller(objects, Artifacts(registry), config.clock))
-        await stack.enter_async_context(
-            background(
-                _compact(objects, config.history_seconds),
-                _repeat(registry.collect, GARBAGE_SECONDS),
-            )
-        )
+        telemetry = TelemetryStore(database, metrics)
+        logs = LogStore(database, metrics)
+        readings = TelemetryApi(database, telemetry, logs, clock)
+        await stack.enter_async_context(app_controller(objects, Artifacts(registry), clock))
+        ports = Ports(objects, telemetry, logs, Nodes(objects, clock), clock, config.heartbeat)
+        hub = await stack.enter_async_context(running_hub(database, ports, metrics))
+        chores = _chores(config, database, objects, registry)
+        await stack.enter_async_context(background(*chores))
+
+        async def quiesce() -> None:
+            readings.close()
+            objects.close()
+            await hub.stop()
+
         app = Starlette(
             routes=[
                 *discovery.routes(objects),
                 *openapi.routes(SCHEME),
-                *resources.routes(objects, config.clock),
+                *resources.routes(objects, clock),
+                *readings.routes(),
                 *registry_routes(registry),
+                hub.route(),
+                metrics.route(),
             ],
             exception_handlers=ERROR_HANDLERS,
         )
-        app.state.end_streams = objects.close
+        app.state.quiesce = quiesce
         yield app
 
 
@@ -147,12 +176,24 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
         )
-        self._end_streams: Callable[[], None] = app.state.end_streams
+        self._quiesce: Callable[[], Awaitable[None]] = app.state.quiesce
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: no new requests, no endless answers, then the rest."""
-        self._end_streams()
+        await self._quiesce()
         await super().shutdown(sockets)
+
+
+def _chores(
+    config: Config, database: Database, objects: Objects, registry: Registry
+) -> Iterator[Coroutine[Any, Any, None]]:
+    async def forget_readings() -> None:
+        now_ns = int(config.clock().timestamp() * 1e9)
+        await sweep(database, config.retention, now_ns)
+
+    yield _compact(objects, config.history_seconds)
+    yield _repeat(registry.collect, GARBAGE_SECONDS)
+    yield _repeat(forget_readings, RETENTION_SECONDS)
 
 
 async def _compact(objects: Objects, every: float) -> None:

@@ -19,7 +19,7 @@ from cloud.controllers.summary import unusable
 from cloud.errors import AlreadyExists, Conflict, NotFound
 from cloud.kinds.app import App, AppStatus
 from cloud.kinds.appinstance import AppInstance
-from cloud.kinds.meta import LABEL_APP, O
+from cloud.kinds.meta import DEFAULT_NAMESPACE, LABEL_APP, O
 from cloud.kinds.node import Node, is_ready
 from cloud.registry.errors import ArtifactError, ArtifactNotFoundError, RegistryError
 from cloud.store.objects import Objects, Preconditions, Query
@@ -28,6 +28,11 @@ from cloud.store.watch import Event, EventType
 
 ARTIFACT_RETRY = 5.0
 """Seconds until a missing or bad artifact is looked for again: it may be pushed after the App."""
+
+_ONLY_DEFAULT = (
+    f"metadata.namespace: only Apps in {DEFAULT_NAMESPACE} are carried to nodes, "
+    "because on a node an app has one name; create it there"
+)
 
 
 class Artifacts(Protocol):
@@ -81,6 +86,10 @@ class AppController:
             return None
         now = self._clock()
         pinned = _pinned(app)
+        if key.namespace != DEFAULT_NAMESPACE:
+            status = unusable(app, "NamespaceUnsupported", _ONLY_DEFAULT, now)
+            await self._write_status(app, status, pinned)
+            return None
         try:
             resolved = await self._artifacts.resolve(
                 app.spec.artifact.repository, pinned or app.spec.artifact.version
