@@ -35,6 +35,32 @@ def test_an_app_of_ours_keeps_its_scenario(app: str, board: str, tmp_path: Path)
     assert run_test(directory, directory / board, said.append), "\n".join(said)
 
 
+@pytest.mark.parametrize(
+    ("model", "temperature"), [("lm75", 21.5), ("tmp105", 96.0), ("tmp105", -40.0)]
+)
+def test_the_thermometer_tells_its_sensor_by_what_it_answers(
+    model: str, temperature: float, tmp_path: Path
+) -> None:
+    """At 96 degrees a TMP105 answers the byte that is a BME280's id."""
+    directory = copied("thermometer", tmp_path)
+    board = directory / "other.toml"
+    board.write_text(
+        f"""
+        [[i2c.i2c-1.devices]]
+        model = "{model}"
+        address = 0x48
+        values = {{ temperature = {temperature} }}
+        [test.grants]
+        probe = "i2c-1:0x48"
+        [[test.step]]
+        expect.log = "found a {model.upper()}"
+        expect.telemetry.temperature = {temperature}
+        """
+    )
+    said: list[str] = []
+    assert run_test(directory, board, said.append), "\n".join(said)
+
+
 @pytest.mark.parametrize("language", Language)
 def test_a_new_project_builds_and_keeps_its_scenario(language: Language, tmp_path: Path) -> None:
     said: list[str] = []

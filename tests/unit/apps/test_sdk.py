@@ -1,16 +1,15 @@
 """The C and Zig helpers, compiled and run: what they write is what the standards say."""
 
-import contextlib
 import json
 import math
 from pathlib import Path
 
 import cbor2
 import pytest
-import wasmtime
 
 from edge.sandbox import senml
-from wasm_apps.tool import Language, build, new
+from tests.support.wasm_program import output_of
+from wasm_apps.tool import Language
 
 C_PACKS = r"""
 #include <skerry.h>
@@ -107,24 +106,6 @@ pub fn main() u8 {
 """
 
 
-def output_of(directory: Path, language: Language, source: str) -> bytes:
-    """What a program writes to stdout, run by wasmtime alone."""
-    new("probe", language, directory)
-    (directory / "src" / f"main.{language.value}").write_text(source)
-    module_path = build(directory)
-    engine = wasmtime.Engine()
-    linker = wasmtime.Linker(engine)
-    linker.define_wasi()
-    store = wasmtime.Store(engine)
-    config = wasmtime.WasiConfig()
-    config.stdout_file = str(directory / "stdout")
-    store.set_wasi(config)
-    instance = linker.instantiate(store, wasmtime.Module.from_file(engine, str(module_path)))
-    with contextlib.suppress(wasmtime.ExitTrap):  # how a Zig main that returns a status ends
-        instance.exports(store)["_start"](store)
-    return (directory / "stdout").read_bytes()
-
-
 def test_c_packs_are_senml_in_cbor(tmp_path: Path) -> None:
     data = output_of(tmp_path, Language.C, C_PACKS)
     packs: list[bytes | int] = []
@@ -190,3 +171,32 @@ def test_a_number_reported_to_the_twin_is_json(tmp_path: Path, value: float) -> 
         return 0;
     }}"""
     assert math.isclose(json.loads(output_of(tmp_path, Language.C, source)), value)
+
+
+SAMPLER = r"""
+#include <skerry_climate.h>
+#include <unistd.h>
+
+int main(void) {
+    struct skerry_sampler sampler = skerry_sampler_on(1, 0);
+    struct skerry_reading reading;
+    skerry_sampler_every(&sampler, 5000);
+    for (int i = 0; i < 10; i++) {
+        int64_t now = sampler.due_ms;
+        char text[32];
+        int32_t early = skerry_sampler_poll(&sampler, now - 1, &reading);
+        int32_t result = skerry_sampler_poll(&sampler, now, &reading);
+        size_t length = skerry_format(text, sizeof text, "%d %d %lld\n", early, result,
+                                      (long long)(sampler.due_ms - now));
+        write(1, text, length);
+    }
+    return 0;
+}
+"""
+
+
+def test_a_sensor_that_does_not_answer_is_asked_ever_more_rarely(tmp_path: Path) -> None:
+    silent = {("skerry_i2c", name): lambda *_: -60 for name in ("write_read", "write")}
+    lines = output_of(tmp_path, Language.C, SAMPLER, silent).decode().splitlines()
+    pauses = [5, 5, 5, 10, 20, 40, 60, 60, 60, 60]
+    assert lines == [f"0 -60 {pause * 1000}" for pause in pauses]
