@@ -8,7 +8,12 @@ from edge.logbuffer import LogBuffer
 from edge.sandbox.errors import AgainError, NoSpaceError
 from edge.sandbox.services import Value
 from edge.store import Store
-from edge.store.errors import FlushTimeoutError, OutboxFullError, QuotaExceededError
+from edge.store.errors import (
+    FlushTimeoutError,
+    OutboxFullError,
+    QuotaExceededError,
+    StoreFullError,
+)
 from edge.wire.messages import DesiredApp, Scalar
 from hal import clock
 
@@ -49,14 +54,14 @@ class AppServices:
                 durability=declared.durability,
                 on_full=declared.on_full,
             )
-        except OutboxFullError as error:
+        except (OutboxFullError, StoreFullError) as error:
             raise AgainError(str(error)) from None
 
     def flush(self, timeout: float) -> bool:
         """Whether everything published is on disk within `timeout` seconds."""
         try:
             self._store.outbox.flush(self._name, timeout)
-        except FlushTimeoutError:
+        except (FlushTimeoutError, StoreFullError):
             return False
         return True
 
@@ -68,12 +73,15 @@ class AppServices:
         """Store a value durably, within the app's storage limit."""
         try:
             self._store.kv.set(self._name, key, value, self._storage)
-        except QuotaExceededError as error:
+        except (QuotaExceededError, StoreFullError) as error:
             raise NoSpaceError(str(error)) from None
 
     def kv_delete(self, key: str) -> bool:
         """Delete a key; whether it was there."""
-        return self._store.kv.delete(self._name, key)
+        try:
+            return self._store.kv.delete(self._name, key)
+        except StoreFullError as error:
+            raise NoSpaceError(str(error)) from None
 
     def kv_keys(self, prefix: str) -> Sequence[str]:
         """Keys that start with `prefix`, sorted."""

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -197,6 +199,17 @@ class Agent(Process):
         until(lambda: self.status()["outbox"]["entries"] == 0, f"{self.name} has sent its outbox")
 
 
-def json_lines(text: str) -> Iterator[Any]:
-    """Decoded lines."""
-    return (json.loads(line) for line in text.splitlines() if line)
+def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
+    """Every reading of a name, oldest first, page by page."""
+    found: list[dict[str, Any]] = []
+    query = urllib.parse.urlencode(which | {"order": "oldest", "limit": "10000"})
+    page = ""
+    while True:
+        url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
+        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310 - our own
+            body = json.load(answer)
+        found += body["items"]
+        token = body["metadata"].get("continue")
+        if not token:
+            return found
+        page = "&continue=" + urllib.parse.quote(token)
