@@ -75,6 +75,20 @@ def test_a_function_that_nothing_defines_is_told_at_the_build(tmp_path: Path) ->
         build(c_project(tmp_path, source))
 
 
+def test_the_slow_first_build_on_a_machine_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    project = tmp_path / "probe"
+    new("probe", Language.ZIG, project)
+    (project / "src" / "main.zig").write_text("pub fn main( {")
+    said: list[str] = []
+    for _ in range(2):
+        with pytest.raises(CompileError, match=r"1 error in src/main\.zig"):
+            build(project, said.append)
+    assert [text for text in said if "first build" in text] == said[:1] != []
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
