@@ -19,6 +19,8 @@ SHOWN = 6.0
 CUT = 8.0
 """Seconds that the link stays cut."""
 
+FOLLOWED = ("temperature", "gps/l*")
+
 BOARD = """\
 # What the demo's node has: a simulated sensor, and a serial port that is a real device node.
 name = "demo"
@@ -53,6 +55,11 @@ class Receiver:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
+
+    def latitudes(self) -> list[float]:
+        """Of the fixes played so far, in degrees: `5410.5000,N` in the first sentence of each."""
+        angles = [fix.split(b",")[2] for fix in self._fixes[: self.played]]
+        return [round(int(angle[:2]) + float(angle[2:]) / 60, 6) for angle in angles]
 
     def _play(self) -> None:
         for fix in self._fixes:
@@ -120,14 +127,16 @@ def _deploy(cloud: Cloud) -> None:
 
 def _show_readings(cloud: Cloud, barn: Agent) -> None:
     step("Readings arrive live while the sensor warms up and the track is played")
-    note("$ skerry telemetry --follow")
+    for name in FOLLOWED:
+        note(f"{DIM}$ skerry telemetry '{name}' --follow{PLAIN}")
     warming = threading.Thread(target=_warm_up, args=(barn,), daemon=True)
     warming.start()
-    arguments = [sys.executable, str(ROOT / "skerry.py"), "telemetry", "--follow", "-n", "3"]
-    follow = subprocess.Popen([*arguments, "--cloud", cloud.url])
+    follow = [sys.executable, str(ROOT / "skerry.py"), "telemetry", "--follow", "--since", "1s"]
+    shown = [subprocess.Popen([*follow, name, "--cloud", cloud.url]) for name in FOLLOWED]
     time.sleep(SHOWN)
-    follow.terminate()
-    follow.wait()
+    for process in shown:
+        process.terminate()
+        process.wait()
     warming.join()
 
 
@@ -156,22 +165,21 @@ def _heal_the_link(cloud: Cloud, link: Link, barn: Agent, receiver: Receiver) ->
     link.heal()
     until(lambda: barn.status()["link"]["state"] == "Online", "the agent is online again")
     receiver.stop()
-    until(lambda: len(_fixes(cloud)) >= receiver.played, "every position is in the cloud")
+    until(lambda: len(_latitudes(cloud)) >= receiver.played, "every position is in the cloud")
     barn.until_drained()
-    stored = len(_fixes(cloud))
-    verdict = "no reading is missing, none is there twice"
-    if stored != receiver.played:
-        raise SystemExit(f"played {receiver.played} positions, the cloud holds {stored}")
+    stored = _latitudes(cloud)
+    if stored != receiver.latitudes():
+        raise SystemExit(f"played {receiver.latitudes()}, but the cloud holds {stored}")
     note(
-        f"{receiver.played} positions were played into {receiver.port}, {stored} are in the cloud"
+        f"{receiver.played} positions were played into {receiver.port}, {len(stored)} are stored,"
     )
-    note(f"{BOLD}{verdict}{PLAIN}")
+    note(f"each with the value that was played: {BOLD}none is missing, none is there twice{PLAIN}")
     show("telemetry", "--latest", cloud=cloud)
     note(f"agent: {memory(barn.pid)}, with both apps running")
 
 
-def _fixes(cloud: Cloud) -> list[object]:
-    return readings(cloud, name="gps/latitude")
+def _latitudes(cloud: Cloud) -> list[float]:
+    return [round(r["value"], 6) for r in readings(cloud, name="gps/latitude")]
 
 
 def _what_next() -> None:

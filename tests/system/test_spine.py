@@ -183,7 +183,7 @@ def test_an_apps_log_lines_are_seen_in_the_cloud(cloud: Cloud, barn: Agent):
     ("options", "message"),
     [
         (("--grant", "probe=i2c-9:0x48"), "grants.probe: this board has no 'i2c-9'"),
-        (("--twin", "interval=fast"), "interval"),
+        (("--grant", "probe=i2c-1:0x48", "--twin", "interval=fast"), "interval"),
         ((), "grants.probe"),
     ],
 )
