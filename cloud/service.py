@@ -147,10 +147,14 @@ def listen(config: Config) -> socket.socket:
     """A bound socket; port 0 takes any free one. Raises OSError that names the address."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+        listener = socket.create_server((config.host, config.port), family=family, backlog=2048)
     except OSError as error:
         place = f"{config.host}:{config.port}"
         raise OSError(error.errno, f"cannot listen at {place}: {error.strerror}") from error
+    # Connections inherit it; asyncio does not see that these are TCP, and each answer would
+    # otherwise wait 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:
