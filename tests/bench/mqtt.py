@@ -1,8 +1,8 @@
-"""The peer's two processes, each ends by itself: `python -m tests.bench.mqtt ROLE PORT COUNT FORM DIR`.
+"""The peer's two processes, each ends by itself: `python -m tests.bench.mqtt ROLE PORT COUNT FORM WINDOW DIR`.
 
 The publisher stands for the app on a node, the broker for the node's outbox, the subscriber for
 the cloud: it acknowledges a message only after SQLite (WAL, synchronous=FULL) has committed it.
-`FORM` is `single` (a record a message) or `packs`. Each prints its monotonic seconds: the
+`FORM` is `single` (a record a message) or `packs`, `WINDOW` the messages in flight each way. Each prints its monotonic seconds: the
 publisher of its first publish, the subscriber of its last commit.
 """
 
@@ -19,10 +19,8 @@ from hal import clock
 from tests.bench import records
 
 TOPIC = "bench/records"
-IN_FLIGHT = 1000
-"""Messages unacknowledged each way; more made no difference."""
 BATCH = 100
-"""Messages of one commit."""
+"""Messages of one commit at most."""
 LINGER = 0.005
 """Seconds a commit waits for its batch to fill."""
 GIVE_UP = 60.0
@@ -30,20 +28,21 @@ GIVE_UP = 60.0
 
 
 def main() -> int:
-    role, port, count, form, directory = sys.argv[1:]
-    act = publish if role == "publish" else subscribe
-    return act(int(port), int(count), form, Path(directory))
+    role, port, count, form, window, directory = sys.argv[1:]
+    if role == "publish":
+        return publish(int(port), int(count), form, int(window))
+    return subscribe(int(port), int(count), int(window), Path(directory))
 
 
-def publish(port: int, count: int, form: str, _directory: Path) -> int:
+def publish(port: int, count: int, form: str, window: int) -> int:
     """Publish `count` records with QoS 1; returns once the broker acknowledged all."""
     messages: list[bytes] = (
         [records.message(index) for index in range(count)]
         if form == "single"
         else [records.pack(first) for first in range(0, count, records.PACK)]
     )
-    client = _client("bench-publisher", port)
-    room = threading.Semaphore(IN_FLIGHT)
+    client = _client("bench-publisher", port, window)
+    room = threading.Semaphore(window)
     client.on_publish = lambda *_: room.release()
     client.loop_start()
     print(clock.monotonic(), flush=True)
@@ -51,7 +50,7 @@ def publish(port: int, count: int, form: str, _directory: Path) -> int:
         if not room.acquire(timeout=GIVE_UP):
             return 1
         client.publish(TOPIC, payload, qos=1)
-    for _ in range(IN_FLIGHT):
+    for _ in range(window):
         if not room.acquire(timeout=GIVE_UP):
             return 1
     client.disconnect()
@@ -59,11 +58,11 @@ def publish(port: int, count: int, form: str, _directory: Path) -> int:
     return 0
 
 
-def subscribe(port: int, count: int, _form: str, directory: Path) -> int:
+def subscribe(port: int, count: int, window: int, directory: Path) -> int:
     """Store `count` records, duplicates not counted, acknowledging after each commit."""
     database = _database(directory / "subscriber.db")
     arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client = _client("bench-subscriber", port)
+    client = _client("bench-subscriber", port, window)
     client.on_message = lambda _client, _data, message: arrived.put(message)
     subscribed = threading.Event()
     client.on_subscribe = lambda *_: subscribed.set()
@@ -122,11 +121,11 @@ def _database(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _client(name: str, port: int) -> mqtt.Client:
+def _client(name: str, port: int, window: int) -> mqtt.Client:
     client = mqtt.Client(
         mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True
     )
-    client.max_inflight_messages_set(IN_FLIGHT)
+    client.max_inflight_messages_set(window)
     client.max_queued_messages_set(0)
     client.connect("127.0.0.1", port)
     return client
