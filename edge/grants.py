@@ -4,17 +4,15 @@ A resource is written as people say it: `GPIO17` for a line, `i2c-1:0x48` for an
 `serial0` for a port. What comes back opens the hardware only when the app does.
 """
 
-import re
-
 from edge.errors import GrantError
 from edge.sandbox.setup import GpioGrant, HardwareGrant, I2CGrant, SerialGrant
 from edge.wire.manifest import Grant, GrantKind
 from edge.wire.messages import DesiredApp
 from hal.board import Board
+from hal.errors import HalError
 from hal.gpio import Direction, Edge, LineConfig, Pull
+from hal.i2c import check_address, parse_device_name
 from hal.serial import SerialConfig
-
-_I2C = re.compile(r"^(?P<bus>[^:]+):(?P<address>0x[0-9a-fA-F]{1,2}|[0-9]{1,3})$")
 
 
 def resolve(spec: DesiredApp, board: Board) -> dict[str, HardwareGrant]:
@@ -39,9 +37,8 @@ def resolve(spec: DesiredApp, board: Board) -> dict[str, HardwareGrant]:
 
 
 def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGrant:
-    base, config = resource, None
-    if grant.kind is GrantKind.I2C:
-        base, config = _i2c(name, resource)
+    i2c = grant.kind is GrantKind.I2C
+    base, address = _i2c(name, resource) if i2c else (resource, 0)
     if base not in board.resources():
         raise GrantError(
             f"grants.{name}: this board has no {base!r}; "
@@ -52,7 +49,6 @@ def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGran
             line = _line_config(grant)
             return GpioGrant(lambda: board.open_line(resource, line))
         case GrantKind.I2C:
-            address = config or 0
             return I2CGrant(lambda: board.open_i2c(base, address))
         case GrantKind.SERIAL:
             serial = SerialConfig(
@@ -62,14 +58,12 @@ def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGran
 
 
 def _i2c(name: str, resource: str) -> tuple[str, int]:
-    match = _I2C.match(resource)
-    address = int(match["address"], 0) if match else -1
-    if match is None or not 0x08 <= address <= 0x77:  # noqa: PLR2004 - UM10204 reserves the rest
-        raise GrantError(
-            f"grants.{name}: {resource!r} is not BUS:ADDRESS with an address "
-            "from 0x08 to 0x77, like i2c-1:0x48"
-        )
-    return match["bus"], address
+    try:
+        bus, address = parse_device_name(resource)
+        check_address(bus, address)
+    except (ValueError, HalError) as error:
+        raise GrantError(f"grants.{name}: {error}") from None
+    return bus, address
 
 
 def _line_config(grant: Grant) -> LineConfig:
