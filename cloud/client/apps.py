@@ -59,11 +59,12 @@ def deploy(args: Namespace) -> None:
         directory = Path(args.app)
         if directory.is_dir():
             reference, digest = _push(client, directory, None)
-            pinned = {"digest": digest}
+            pinned: Json = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
             is_digest = reference.version.startswith("sha256:")
-            pinned = {("digest" if is_digest else "reference"): reference.version}
+            new, old = ("digest", "reference") if is_digest else ("reference", "digest")
+            pinned = {new: reference.version, old: None}
         name = args.name or reference.repository.rsplit("/", 1)[-1]
         body = _app(name, {"repository": reference.repository, **pinned}, args)
         found, verb = client.apply(body)
