@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.errors import AgentError
-from edge.hollownode import HollowNode, Tally
+from edge.hollownode import AtOnce, HollowNode, Tally
 from edge.net.address import Address
 from hal import clock
 
@@ -91,6 +91,7 @@ class Fleet:
 
     async def run(self) -> None:
         """Connect one after the other, run for the load's time, let the rest be acknowledged."""
+        asyncio.get_running_loop().set_default_executor(AtOnce())
         self._started = clock.monotonic()
         tasks: list[asyncio.Task[None]] = []
         try:

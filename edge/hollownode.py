@@ -1,16 +1,18 @@
 """A hollow node: the real connection of an agent, with memory where an agent has a board.
 
 It sends what boards of its trade would send, takes its desired set and says that all of it runs.
-One loop owns it; what the connection calls on threads (`HollowOutbox`) is locked.
+Everything belongs to one loop: what the connection hands to threads, because an agent's disk may
+block, `AtOnce` runs on the spot.
 """
 
 import asyncio
 import random
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import ParamSpec, TypeVar
 
 import cbor2
 
@@ -72,33 +74,47 @@ TRADES = (
 )
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AtOnce(ThreadPoolExecutor):
+    """The loop's executor for hollow nodes: a thread's detour costs more than reading a deque."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """A future that is done already."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - the future carries it
+            future.set_exception(error)
+        return future
+
+
 class Reservoir:
-    """An even sample of a stream of numbers of unknown length. Any thread."""
+    """An even sample of a stream of numbers of unknown length."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
         self._kept: list[float] = []
-        self._lock = threading.Lock()
         self.seen = 0
 
     def add(self, value: float) -> None:
         """Take a number; early and late ones are equally likely to be kept."""
-        with self._lock:
-            self.seen += 1
-            if len(self._kept) < SAMPLES:
-                self._kept.append(value)
-            elif (place := self._dice.randrange(self.seen)) < SAMPLES:
-                self._kept[place] = value
+        self.seen += 1
+        if len(self._kept) < SAMPLES:
+            self._kept.append(value)
+        elif (place := self._dice.randrange(self.seen)) < SAMPLES:
+            self._kept[place] = value
 
     def percentile(self, share: float) -> float | None:
         """The number that `share` of those kept do not exceed; None without any."""
-        with self._lock:
-            ranked = sorted(self._kept)
+        ranked = sorted(self._kept)
         return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else None
 
 
 class Tally:
-    """What all nodes of a run have seen together. The loop's, but for `acknowledged`."""
+    """What all nodes of a run have seen together."""
 
     def __init__(self, dice: random.Random) -> None:
         self.connects = 0
@@ -116,7 +132,6 @@ class Tally:
         """Seconds from a pack's making to its acknowledgement."""
         self.convergence = Reservoir(dice)
         """Seconds from an opened session to its first step of the desired set."""
-        self._lock = threading.Lock()
 
     def opened(self, *, again: bool) -> None:
         """Count an opened session."""
@@ -129,9 +144,8 @@ class Tally:
         self.failures[reason if room else "other"] += 1
 
     def acknowledged(self, records: int, made: Sequence[float], now: float) -> None:
-        """Count records whose packs were made at those times. Any thread."""
-        with self._lock:
-            self.acked += records
+        """Count records whose packs were made at those times."""
+        self.acked += records
         for then in made:
             self.latency.add(now - then)
 
@@ -144,14 +158,13 @@ class _Pack:
 
 
 class HollowOutbox:
-    """An outbox in memory; refuses when full. `acknowledged` is called on any thread."""
+    """An outbox in memory; refuses when full. `acknowledged` hears of records and their times."""
 
     def __init__(self, epoch: int, acknowledged: Callable[[int, Sequence[float]], None]) -> None:
         self.epoch = epoch
         self.last_seq = 0
         self._acknowledged = acknowledged
         self._packs: deque[_Pack] = deque()
-        self._lock = threading.Lock()
         self._listener: Callable[[], None] | None = None
 
     @property
@@ -161,19 +174,18 @@ class HollowOutbox:
 
     def append(self, stream: str, payload: bytes, records: int, now: float) -> bool:
         """Keep a pack made at monotonic `now`; False when there is no room."""
-        with self._lock:
-            if len(self._packs) >= OUTBOX_PACKS:
-                return False
-            self.last_seq += 1
-            entry = Entry(
-                seq=self.last_seq,
-                kind=EntryKind.SENML,
-                app="hollow",
-                stream=stream,
-                time_ns=clock.wall_ns(),
-                payload=payload,
-            )
-            self._packs.append(_Pack(entry, records, now))
+        if len(self._packs) >= OUTBOX_PACKS:
+            return False
+        self.last_seq += 1
+        entry = Entry(
+            seq=self.last_seq,
+            kind=EntryKind.SENML,
+            app="hollow",
+            stream=stream,
+            time_ns=clock.wall_ns(),
+            payload=payload,
+        )
+        self._packs.append(_Pack(entry, records, now))
         if self._listener is not None:
             self._listener()
         return True
@@ -181,32 +193,29 @@ class HollowOutbox:
     def read(self, after: int, max_bytes: int, max_entries: int) -> list[Entry]:
         """Entries above `after`, oldest first; at least one when there is any."""
         found: list[Entry] = []
-        with self._lock:
-            for pack in self._packs:
-                if pack.entry.seq <= after:
-                    continue
-                max_bytes -= len(pack.entry.payload)
-                if len(found) == max_entries or (found and max_bytes < 0):
-                    break
-                found.append(pack.entry)
+        for pack in self._packs:
+            if pack.entry.seq <= after:
+                continue
+            max_bytes -= len(pack.entry.payload)
+            if len(found) == max_entries or (found and max_bytes < 0):
+                break
+            found.append(pack.entry)
         return found
 
     def trim(self, epoch: int, seq: int) -> None:
         """Drop what the cloud holds and tell how long it took."""
-        with self._lock:
-            if epoch != self.epoch:
-                return
-            done = list(takewhile(lambda pack: pack.entry.seq <= seq, self._packs))
-            for _ in done:
-                self._packs.popleft()
+        if epoch != self.epoch:
+            return
+        done = list(takewhile(lambda pack: pack.entry.seq <= seq, self._packs))
+        for _ in done:
+            self._packs.popleft()
         if done:
             self._acknowledged(sum(pack.records for pack in done), [pack.made for pack in done])
 
     def new_epoch(self) -> int:
         """Name another epoch."""
-        with self._lock:
-            self.epoch += 1
-            return self.epoch
+        self.epoch += 1
+        return self.epoch
 
     def subscribe(self, callback: Callable[[], None], /) -> Callable[[], None]:
         """Call `callback` after each pack."""
