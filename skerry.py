@@ -74,7 +74,9 @@ def _verb(
 
 def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     verb = _verb(verbs, "cloud", "cloud.cli:run", "run the cloud service")
-    verb.add_argument("--listen", default="127.0.0.1:8480", metavar="HOST:PORT")
+    verb.add_argument(
+        "--listen", default="127.0.0.1:8480", metavar="HOST:PORT", help="port 0 takes any free one"
+    )
     verb.add_argument("--data", type=Path, default=STATE_HOME / "cloud", help="database and blobs")
     verb.add_argument(
         "--insecure",
@@ -86,8 +88,14 @@ def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     run = _verb(verbs, "agent", "edge.cli:run", "run the agent, or talk to the one that runs here")
     run.add_argument("--name", default=_hostname(), help="the node's name")
-    run.add_argument("--cloud", default=_default_cloud(), metavar="URL")
-    run.add_argument("--label", action="append", default=[], metavar="NAME=VALUE")
+    run.add_argument("--cloud", default=_default_cloud(), metavar="URL", help="where to connect")
+    run.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="label of this node, taken when it first joins; may be repeated",
+    )
     run.add_argument("--board", type=Path, metavar="FILE", help="board description (TOML)")
     run.add_argument(
         "--outbox", type=int, default=64, metavar="MB", help="telemetry kept while offline"
@@ -99,7 +107,7 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     logs = _verb(talk, "logs", "edge.cli:logs", "show log lines kept on this node")
     logs.add_argument("app", nargs="?", help="only this app's")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines arrive")
-    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES")
+    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES", help="newest lines")
     _local(logs)
     for name, text in (
         ("restart", "restart an app now"),
@@ -108,7 +116,7 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     ):
         verb = _verb(talk, name, "edge.cli:act", text)
         verb.set_defaults(verb=name)
-        verb.add_argument("app")
+        verb.add_argument("app", help="its name on this node")
         _state(verb)
     drive = _verb(talk, "drive", "edge.cli:drive", "change the simulated board")
     drive.add_argument("target", help="what to change: i2c-1:0x48, GPIO4")
@@ -121,15 +129,15 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     group = verbs.add_parser("app", help="make, build, test, push and deploy apps")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     new = _verb(does, "new", "wasm_apps.tool.cli:new", "make a working project")
-    new.add_argument("directory", type=Path)
-    new.add_argument("--lang", choices=("c", "zig"), default="c")
+    new.add_argument("directory", type=Path, help="made here; its name becomes the app's")
+    new.add_argument("--lang", choices=("c", "zig"), default="c", help="language")
     build = _verb(does, "build", "wasm_apps.tool.cli:build", "compile an app to WebAssembly")
-    build.add_argument("directory", type=Path, nargs="?", default=Path())
+    build.add_argument("directory", type=Path, nargs="?", default=Path(), help="the app")
     test = _verb(does, "test", "edge.apptest:test", "run an app against its simulated board")
-    test.add_argument("directory", type=Path, nargs="?", default=Path())
+    test.add_argument("directory", type=Path, nargs="?", default=Path(), help="the app, built")
     test.add_argument("--board", type=Path, help="scenario file; the app's board.toml by default")
     push = _verb(does, "push", "cloud.client.apps:push_app", "push a built app to the registry")
-    push.add_argument("directory", nargs="?", default=".")
+    push.add_argument("directory", nargs="?", default=".", help="the app, built")
     push.add_argument("--tag", help="the manifest's version by default")
     _cloud_options(push)
     deploy = _verb(
@@ -138,28 +146,42 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     deploy.add_argument("app", help="REPOSITORY:TAG, or a directory, which is pushed first")
     deploy.add_argument("--name", help="name of the App; the repository's by default")
     deploy.add_argument("-l", "--selector", metavar="NAME=VALUE,…", help="labels of the nodes")
-    deploy.add_argument("--grant", action="append", default=[], metavar="NAME=RESOURCE")
-    deploy.add_argument("--twin", action="append", default=[], metavar="NAME=VALUE")
+    deploy.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        metavar="NAME=RESOURCE",
+        help="give the app hardware: probe=i2c-1:0x48, heater=GPIO17; may be repeated",
+    )
+    deploy.add_argument(
+        "--twin",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="desired value, live while the app runs; may be repeated",
+    )
     deploy.add_argument("--wait", action="store_true", help="return when it runs everywhere")
-    deploy.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS")
+    deploy.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long --wait waits"
+    )
     _cloud_options(deploy)
 
 
 def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     get = _verb(verbs, "get", "cloud.client.objects:get", "show objects")
     get.add_argument("kind", help="nodes, apps, appinstances")
-    get.add_argument("name", nargs="?")
+    get.add_argument("name", nargs="?", help="one object; all when absent")
     get.add_argument("-l", "--selector", default="", help="label selector")
-    get.add_argument("--field-selector", default="")
+    get.add_argument("--field-selector", default="", help="like metadata.name=barn")
     get.add_argument("-w", "--wide", action="store_true", help="more columns")
     _cloud_options(get)
     describe = _verb(verbs, "describe", "cloud.client.objects:describe", "show an object in full")
-    describe.add_argument("kind")
-    describe.add_argument("name")
+    describe.add_argument("kind", help="nodes, apps, appinstances")
+    describe.add_argument("name", help="the object")
     _cloud_options(describe, output=False)
     delete = _verb(verbs, "delete", "cloud.client.objects:delete", "delete objects")
-    delete.add_argument("kind")
-    delete.add_argument("names", nargs="+", metavar="name")
+    delete.add_argument("kind", help="nodes, apps, appinstances")
+    delete.add_argument("names", nargs="+", metavar="name", help="the objects")
     _cloud_options(delete, output=False)
     apply = _verb(verbs, "apply", "cloud.client.objects:apply", "create or change from a file")
     apply.add_argument("-f", "--file", required=True, help="YAML or JSON; - for standard input")
@@ -169,18 +191,18 @@ def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 def _readings(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     telemetry = _verb(verbs, "telemetry", "cloud.client.readings:telemetry", "show readings")
     telemetry.add_argument("name", nargs="?", help="only this stream; a trailing * matches more")
-    telemetry.add_argument("--node")
-    telemetry.add_argument("--app")
+    telemetry.add_argument("--node", help="only of this node")
+    telemetry.add_argument("--app", help="only of this app")
     telemetry.add_argument("--since", default="1h", help="30s, 10m, 1h, 7d or an RFC 3339 time")
     telemetry.add_argument("-n", "--limit", type=int, default=100, help="newest readings shown")
     telemetry.add_argument("-f", "--follow", action="store_true", help="go on as they arrive")
     telemetry.add_argument("--latest", action="store_true", help="only the newest of each stream")
     _cloud_options(telemetry, more=("csv", "senml"))
     logs = _verb(verbs, "logs", "cloud.client.readings:logs", "show an app's log lines")
-    logs.add_argument("app", nargs="?")
-    logs.add_argument("--node")
-    logs.add_argument("-f", "--follow", action="store_true")
-    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES")
+    logs.add_argument("app", nargs="?", help="only of this app")
+    logs.add_argument("--node", help="only of this node")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as they arrive")
+    logs.add_argument("-n", "--tail", type=int, default=100, metavar="LINES", help="newest lines")
     _cloud_options(logs)
 
 
@@ -190,8 +212,8 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     nodes = _verb(
         does, "nodes", "edge.hollow:bench", "connect hollow nodes: real sessions, no board"
     )
-    nodes.add_argument("--count", type=int, default=100)
-    nodes.add_argument("--seconds", type=float, default=10.0)
+    nodes.add_argument("--count", type=int, default=100, help="nodes to connect")
+    nodes.add_argument("--seconds", type=float, default=10.0, help="how long, once connected")
     nodes.add_argument(
         "--rate", type=float, default=1.0, help="telemetry records a second from each"
     )
@@ -199,17 +221,23 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     nodes.add_argument(
         "--faults", type=float, default=0.0, help="share of the connections cut each second"
     )
-    nodes.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    nodes.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form")
     _cloud_options(nodes, output=False)
 
 
 def _cloud_options(
     verb: argparse.ArgumentParser, *, output: bool = True, more: tuple[str, ...] = ()
 ) -> None:
-    verb.add_argument("--cloud", default=_default_cloud(), metavar="URL")
+    verb.add_argument(
+        "--cloud", default=_default_cloud(), metavar="URL", help="the cloud to talk to"
+    )
     if output:
         verb.add_argument(
-            "-o", "--output", choices=("table", "json", "yaml", *more), default="table"
+            "-o",
+            "--output",
+            choices=("table", "json", "yaml", *more),
+            default="table",
+            help="form",
         )
 
 
@@ -223,7 +251,7 @@ def _state(verb: argparse.ArgumentParser) -> None:
 
 
 def _local(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    verb.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form")
     _state(verb)
 
 

@@ -13,7 +13,7 @@ def run(args: Namespace) -> None:
     """Run the service until it is told to stop."""
     host, port = _address(args.listen)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config(data_dir=args.data, host=host, port=port, insecure=args.insecure)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edge.control import Answer, Handler, Request
 from edge.errors import ControlError
 from edge.node import VERSION, Node
@@ -182,8 +184,8 @@ def _iso(time_ns: int) -> str:
 
 
 def _text(state: object) -> str:
-    """`DeviceState(present=True, …)` → `present=True …`."""
-    return str(state).partition("(")[2].removesuffix(")")
+    values: dict[str, object] = msgspec.to_builtins(state, enc_hook=str)
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _pss_kb() -> int:

@@ -281,7 +281,8 @@ class AppLife:
         wait = self._not_before - now
         again = f"; next start in {wait:.0f} s" if wait > 0 and self._will_restart() else ""
         looping = self._failures >= CRASH_LOOP_AFTER and self._will_restart()
-        return AppState(end.kind.value), "CrashLoop" if looping else "", end.message + again
+        message = end.message or f"exit code {end.code}"
+        return AppState(end.kind.value), "CrashLoop" if looping else "", message + again
 
     def _update_note(self) -> str:
         if self._preparing is None or self._target is None:

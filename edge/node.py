@@ -55,6 +55,7 @@ class Node:
         self._store = store
         self._supervisor = supervisor
         self._kept: dict[str, tuple[AppState, int]] = {}
+        self._logged: dict[str, tuple[AppState, str]] = {}
         self._changed = asyncio.Event()
         self._refused: dict[str, str] = {}
         supervisor.changed = self._status_changed
@@ -116,6 +117,8 @@ class Node:
         status = self._supervisor.statuses().get(name)
         if status is not None:
             self._log_state(name, status[0])
+        else:
+            self._logged.pop(name, None)
         self.notify()
         self._changed.set()
 
@@ -180,7 +183,8 @@ class Node:
         return set(msgspec.json.decode(self._store.meta.get(_HELD) or b"[]", type=list[str]))
 
     def _log_state(self, name: str, status: AppStatus) -> None:
-        before = self._kept.get(name)
-        if before is None or before[0] is not status.state:
+        shown = (status.state, status.version)
+        if self._logged.get(name) != shown:
+            self._logged[name] = shown
             detail = f": {status.message}" if status.message else ""
             _log.info("%s %s: %s%s", name, status.version, status.state.value, detail)

@@ -86,9 +86,9 @@ def _documents(name: str) -> Iterable[Json]:
 
 
 def _describe(value: Json, indent: str) -> Iterable[str]:
-    """An object as indented lines, keys in words: `resourceVersion` → `Resource Version`."""
+    """An object as indented lines; keys as they are written in a file for `apply`."""
     for key, item in value.items():
-        name = f"{indent}{_words(key)}:"
+        name = f"{indent}{key}:"
         if isinstance(item, dict):
             if item:
                 yield name
@@ -109,10 +109,3 @@ def _describe_list(items: list[Any], indent: str) -> Iterable[str]:
             yield from rest
         else:
             yield f"{indent}- {item}"
-
-
-def _words(key: str) -> str:
-    if "/" in key or "-" in key or "." in key:
-        return key
-    spaced = "".join(f" {c}" if c.isupper() else c for c in key).strip()
-    return spaced[:1].upper() + spaced[1:]
