@@ -76,7 +76,7 @@ class Supervisor:
         self._workshop = workshop
         self._lives: dict[str, AppLife] = {}
         self._runs: dict[str, Run] = {}
-        self._statuses: dict[str, AppStatus] = {}
+        self._statuses: dict[str, tuple[AppStatus, int]] = {}
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self._prepare_slots = asyncio.Semaphore(PREPARE_PARALLEL)
         self._wake = asyncio.Event()
@@ -116,11 +116,7 @@ class Supervisor:
 
     def statuses(self) -> dict[str, tuple[AppStatus, int]]:
         """Status and observed generation of each app, as last announced through `changed`."""
-        return {
-            name: (status, self._lives[name].generation)
-            for name, status in self._statuses.items()
-            if name in self._lives
-        }
+        return dict(self._statuses)
 
     def held(self) -> set[str]:
         """Names of held apps."""
@@ -239,12 +235,11 @@ class Supervisor:
         if run is not None:
             life.count_dropped(*run.dropped())
         before = self._statuses.get(life.name)
-        since = before.since_ns if before else 0
-        status = life.status(now, since)
-        if before is None or before.state is not status.state:
+        status = life.status(now, before[0].since_ns if before else 0)
+        if before is None or before[0].state is not status.state:
             status = life.status(now, clock.wall_ns())
-        if status != before:
-            self._statuses[life.name] = status
+        if (status, life.generation) != before:
+            self._statuses[life.name] = (status, life.generation)
             self.changed(life.name)
 
     def _forget(self, name: str) -> None:
