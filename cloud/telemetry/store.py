@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cloud.metrics import Metrics
@@ -35,6 +35,16 @@ _INSERT_READINGS = (
 )
 
 _Row = tuple[object, ...]
+
+
+# Built once: for each batch anew, Core's building would take longer than the batch itself.
+_MARK_OF = select(MARKS.c.seq).where(
+    MARKS.c.node == bindparam("node"), MARKS.c.epoch == bindparam("epoch")
+)
+_NEW_MARK = upsert(MARKS)
+_RAISE_MARK = _NEW_MARK.on_conflict_do_update(
+    index_elements=[MARKS.c.node, MARKS.c.epoch], set_={"seq": _NEW_MARK.excluded.seq}
+)
 
 
 class TelemetryStore:
@@ -92,8 +102,7 @@ class _Batch:
 
 
 def _mark(connection: Connection, node: str, epoch: int) -> int:
-    query = select(MARKS.c.seq).where(MARKS.c.node == node, MARKS.c.epoch == epoch)
-    return connection.scalar(query) or 0
+    return connection.scalar(_MARK_OF, {"node": node, "epoch": epoch}) or 0
 
 
 def _ingest(
@@ -116,12 +125,7 @@ def _ingest(
         connection.execute(insert(GAPS), batch.gaps)
     if batch.rejected:
         _keep_rejected(connection, node, batch.rejected)
-    statement = upsert(MARKS).values(node=node, epoch=epoch, seq=batch.mark)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[MARKS.c.node, MARKS.c.epoch], set_={"seq": batch.mark}
-        )
-    )
+    connection.execute(_RAISE_MARK, {"node": node, "epoch": epoch, "seq": batch.mark})
     return batch
 
 
