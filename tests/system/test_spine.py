@@ -72,7 +72,7 @@ def test_a_setpoint_changed_in_the_cloud_switches_the_heater_without_a_restart(
     def heater() -> str:
         return next(p["state"] for p in barn.ask("board") if p["resource"] == "GPIO17")
 
-    until(lambda: "OUTPUT" in heater() and "False" in heater(), "the heater is off")
+    until(lambda: "level=False direction=out" in heater(), "the heater is off")
     deploy(cloud, APPS / "thermostat", "--twin", "setpoint=30")
     until(lambda: "level=True" in heater(), "the heater is on")
     app = barn.app("thermostat")
