@@ -12,9 +12,7 @@ from cloud.service import Config, serve
 def run(args: Namespace) -> None:
     """Run the service until it is told to stop."""
     host, port = _address(args.listen)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config(data_dir=args.data, host=host, port=port, insecure=args.insecure)
 

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-STEPS = ("asyncio", "ssl", "msgspec", "cbor2", "lmdb", "wsproto", "wasmtime", "edge.agent")
+STEPS = ("ssl", "asyncio", "msgspec", "cbor2", "lmdb", "wsproto", "wasmtime", "edge.agent")
 
 
 def _pss_kb() -> int:

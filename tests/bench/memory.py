@@ -1,13 +1,15 @@
 """The agent's memory: a real agent with a live session and zero, one and ten apps, settled.
 
 PSS shares a page among all who map it, so it falls when other Python programs run beside it; RSS
-counts it whole and is what the agent would have alone on a board. Both are shown.
+counts it whole and bounds what the agent has alone on a board. Both are shown.
 """
 
+import itertools
 import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from cloud.client.api import Client
@@ -21,6 +23,8 @@ ROUNDS = 3
 COUNTS = (0, 1, 10)
 SENSORS = 10
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+Memory = dict[int, dict[str, int]]
+"""By number of apps: the lines of smaps_rollup, KiB."""
 KINDS = {"Pss": "PSS", "Rss": "RSS", "Anonymous": "anonymous"}
 
 
@@ -41,33 +45,40 @@ class AgentMemory:
             board = directory / "board.toml"
             board.write_text(_board())
             digest = push_app(client, app, "bench")
-            rounds = [
-                _measure(cloud.url, client, digest, directory, board, index)
-                for index in range(ROUNDS + 1)  # the first compiles what the others find cached
-            ][1:]
-        self._add(report, rounds, "")
-        for name, kilobytes in _imports():
-            report.add(
-                Figure(self.name, f"  import: {name}", "MiB", (kilobytes / MB,), "", "PSS added")
-            )
+            names = itertools.count()
 
-    def _add(self, report: Report, rounds: list[dict[int, dict[str, int]]], suffix: str) -> None:
+            def measure() -> Memory:
+                return _measure(cloud.url, client, digest, directory, board, next(names))
+
+            measure()  # compiles what the others find cached
+            self._add(report, [measure() for _ in range(ROUNDS)], tuple(KINDS), "")
+            if os.access(DROP_CACHES, os.W_OK):
+                evicted = [_evicted(measure) for _ in range(ROUNDS)]
+                self._add(report, evicted, ("Pss", "Rss"), ", page cache evicted")
+            else:
+                report.leave_out("memory with an evicted page cache: only root can evict it")
+        for name, kilobytes in _imports():
+            title = f"  import: {name}"
+            report.add(Figure(self.name, title, "MiB", (kilobytes / MB,), "", "PSS added"))
+
+    def _add(
+        self, report: Report, rounds: list[Memory], kinds: tuple[str, ...], suffix: str
+    ) -> None:
         for count in COUNTS:
-            for kind, shown in KINDS.items():
+            for kind in kinds:
                 values = tuple(round_[count][kind] / MB for round_ in rounds)
                 target = "< 40" if (kind, count) == ("Pss", 1) else ""
-                name = f"agent {shown}, {count} app{'s' * (count != 1)}{suffix}"
+                name = f"agent {KINDS[kind]}, {count} app{'s' * (count != 1)}{suffix}"
                 report.add(Figure(self.name, name, "MiB", values, target))
 
 
 def _measure(
     url: str, client: Client, digest: str, directory: Path, board: Path, index: int
-) -> dict[int, dict[str, int]]:
+) -> Memory:
     """Memory by number of apps, of an agent of its own."""
     name = f"{NODE}-{index}"
-    _evict()
     with Agent(name, url, directory / name, board=board, labels=[f"bench={name}"]) as agent:
-        found: dict[int, dict[str, int]] = {}
+        found: Memory = {}
         watch = Watch(url)
         running = 0
         for count in COUNTS:
@@ -85,11 +96,11 @@ def _measure(
         return found
 
 
-def _evict() -> None:
-    """Forget cached files, so that the agent maps only what it reads; needs root."""
+def _evicted(measure: Callable[[], Memory]) -> Memory:
+    """Measure with no file cached, so that the agent maps only what it reads."""
     os.sync()
-    if os.access(DROP_CACHES, os.W_OK):
-        DROP_CACHES.write_text("1\n")
+    DROP_CACHES.write_text("1\n")
+    return measure()
 
 
 def _board() -> str:

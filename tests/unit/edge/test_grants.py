@@ -47,8 +47,14 @@ def test_a_grant_opens_what_it_names_as_the_manifest_says(board: SimBoard):
     ("grants", "message"),
     [
         ({"probe": "i2c-1:0x48"}, r"grants\.heater: the app needs a gpio resource"),
-        ({"probe": "i2c-1:0x48", "heater": "GPIO99"}, r"grants\.heater: this board has no 'GPIO99'"),
-        ({"probe": "i2c-1", "heater": "GPIO17"}, r"grants\.probe: 'i2c-1': an I2C device is written bus:address"),
+        (
+            {"probe": "i2c-1:0x48", "heater": "GPIO99"},
+            r"grants\.heater: this board has no 'GPIO99'",
+        ),
+        (
+            {"probe": "i2c-1", "heater": "GPIO17"},
+            r"grants\.probe: 'i2c-1': an I2C device is written bus:address",
+        ),
         ({"probe": "i2c-1:0x80", "heater": "GPIO17"}, r"grants\.probe: .*0x08 to 0x77"),
         ({"probe": "i2c-9:0x48", "heater": "GPIO17"}, r"grants\.probe: .*no 'i2c-9'; it has"),
         ({"valve": "GPIO17"}, r"grants\.valve: .*no grant of this name \(it has: probe"),
