@@ -9,10 +9,9 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
@@ -25,26 +24,10 @@ from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.workshop import SandboxWorkshop
 from hal.board import Board
 
-OUTBOX_DEFAULT = 64 << 20
 CACHE_LIMIT = 256 << 20
 """Bytes of modules kept; a card has gigabytes, an app is kilobytes."""
-SIMULATED = Path("sim")
-"""Given as the board: the standard simulated one."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """What a node is told at start."""
-
-    name: str
-    cloud: str
-    state: Path
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    board: Path | None = None
-    """A board file, SIMULATED, or None for what Linux finds here."""
-    outbox_limit: int = OUTBOX_DEFAULT
 
 
 async def main(config: AgentConfig) -> int:

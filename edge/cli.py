@@ -20,7 +20,8 @@ def run(args: Namespace) -> int:
     import asyncio  # noqa: PLC0415 - the verbs below need none of this
     import re  # noqa: PLC0415
 
-    from edge.agent import AgentConfig, main  # noqa: PLC0415
+    from edge.agent import main  # noqa: PLC0415
+    from edge.config import AgentConfig  # noqa: PLC0415
 
     if not re.match(NAME_PATTERN, args.name):
         raise ControlError(f"--name: {args.name!r} is not a lower-case DNS label of 1-63 letters")

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from edge.config import AgentConfig
 from edge.control import Answer, Handler, Request
 from edge.errors import ControlError
 from edge.node import VERSION, Node
@@ -17,9 +18,6 @@ from edge.wire.messages import LogLine
 from hal import clock
 from hal.board import Board, DrivenBoard
 
-if TYPE_CHECKING:
-    from edge.agent import AgentConfig
-
 TAIL_LIMIT = 10_000
 
 
@@ -28,7 +26,7 @@ class Console:
 
     def __init__(
         self,
-        config: "AgentConfig",
+        config: AgentConfig,
         node: Node,
         store: Store,
         board: Board,

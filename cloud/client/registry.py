@@ -14,11 +14,8 @@ import httpx
 
 from cloud.client.api import NOT_FOUND, Client
 from cloud.client.errors import InputError, RefusedError
+from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, OCI_MANIFEST
 
-ARTIFACT_TYPE = "application/vnd.skerry.app.v1"
-CONFIG_TYPE = "application/vnd.skerry.app.manifest.v1+json"
-MODULE_TYPE = "application/wasm"
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
 
@@ -63,7 +60,7 @@ def push(
     body = json.dumps(
         {
             "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
+            "mediaType": OCI_MANIFEST,
             "artifactType": ARTIFACT_TYPE,
             "config": _descriptor(CONFIG_TYPE, manifest_json),
             "layers": [_descriptor(MODULE_TYPE, module)],
@@ -74,7 +71,7 @@ def push(
         "PUT",
         f"/v2/{reference.repository}/manifests/{reference.version}",
         content=body,
-        headers={"content-type": MANIFEST_TYPE},
+        headers={"content-type": OCI_MANIFEST},
     )
     return _digest(body)
 

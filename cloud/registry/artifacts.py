@@ -12,15 +12,13 @@ from msgspec import Struct
 from cloud.registry import manifests
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError, RegistryError
 from cloud.registry.manifests import ImageManifest
+from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE
 from cloud.registry.names import check_name
 from cloud.registry.registry import Registry
 from edge.wire.limits import SPEC_LIMIT
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import Module
 
-ARTIFACT_TYPE = "application/vnd.skerry.app.v1"
-CONFIG_TYPE = "application/vnd.skerry.app.manifest.v1+json"
-MODULE_TYPE = "application/wasm"
 CONFIG_LIMIT = SPEC_LIMIT
 """Bytes of an AppManifest; it must fit the spec that travels to a node."""
 

@@ -6,11 +6,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from cloud.registry.errors import Code, RegistryError
+from cloud.registry.media import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest: what the spec asks a registry to take at least."""
 

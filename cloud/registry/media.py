@@ -1,0 +1,10 @@
+"""Media types of the registry, shared by the service and by those who push to it."""
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+ARTIFACT_TYPE = "application/vnd.skerry.app.v1"
+CONFIG_TYPE = "application/vnd.skerry.app.manifest.v1+json"
+"""JSON of `edge.wire.manifest.AppManifest`."""
+MODULE_TYPE = "application/wasm"

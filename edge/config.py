@@ -1,0 +1,22 @@
+"""What a node is told at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OUTBOX_DEFAULT = 64 << 20
+SIMULATED = Path("sim")
+"""Given as the board: the standard simulated one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """One agent's settings."""
+
+    name: str
+    cloud: str
+    state: Path
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    board: Path | None = None
+    """A board file, SIMULATED, or None for what Linux finds here."""
+    outbox_limit: int = OUTBOX_DEFAULT
