@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from cloud.registry.artifacts import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE
-from cloud.registry.manifests import OCI_MANIFEST
+from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, OCI_MANIFEST
 from cloud.registry.registry import Registry
 from cloud.registry.routes import registry_routes
 from tests.support.data import database_at

@@ -6,7 +6,7 @@ import pytest
 
 from cloud.registry.artifacts import CONFIG_TYPE, Artifacts
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError
-from cloud.registry.manifests import OCI_INDEX, OCI_MANIFEST
+from cloud.registry.media import OCI_INDEX, OCI_MANIFEST
 from tests.support.registry import (
     WASM,
     app_config,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloud.registry import manifests
 from cloud.registry.errors import RegistryError
-from cloud.registry.manifests import OCI_INDEX, OCI_MANIFEST
+from cloud.registry.media import OCI_INDEX, OCI_MANIFEST
 from tests.support.registry import (
     WASM,
     app_config,
