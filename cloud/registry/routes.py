@@ -16,7 +16,8 @@ from starlette.routing import Route
 from cloud.registry import manifests
 from cloud.registry.errors import Code, OffsetError, RegistryError
 from cloud.registry.index import Manifest
-from cloud.registry.manifests import MANIFEST_LIMIT, OCI_INDEX, Descriptor
+from cloud.registry.manifests import MANIFEST_LIMIT, Descriptor
+from cloud.registry.media import OCI_INDEX
 from cloud.registry.names import check_digest, check_name
 from cloud.registry.registry import Registry
 from cloud.registry.uploads import Part
