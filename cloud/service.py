@@ -177,6 +177,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 ws_max_size=limits.FRAME_LIMIT,
                 ws_ping_interval=None,
+                ws_per_message_deflate=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
         )
