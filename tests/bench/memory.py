@@ -4,12 +4,9 @@ PSS shares a page among all who map it, so it falls when other Python programs r
 counts it whole and bounds what the agent has alone on a board. Both are shown.
 """
 
-import itertools
 import json
-import os
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from cloud.client.api import Client
@@ -22,7 +19,6 @@ NODE = "bench"
 ROUNDS = 3
 COUNTS = (0, 1, 10)
 SENSORS = 10
-DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 Memory = dict[int, dict[str, int]]
 """By number of apps: the lines of smaps_rollup, KiB."""
 KINDS = {"Pss": "PSS", "Rss": "RSS", "Anonymous": "anonymous"}
@@ -45,30 +41,21 @@ class AgentMemory:
             board = directory / "board.toml"
             board.write_text(_board())
             digest = push_app(client, app, "bench")
-            names = itertools.count()
-
-            def measure() -> Memory:
-                return _measure(cloud.url, client, digest, directory, board, next(names))
-
-            measure()  # compiles what the others find cached
-            self._add(report, [measure() for _ in range(ROUNDS)], tuple(KINDS), "")
-            if os.access(DROP_CACHES, os.W_OK):
-                evicted = [_evicted(measure) for _ in range(ROUNDS)]
-                self._add(report, evicted, ("Pss", "Rss"), ", page cache evicted")
-            else:
-                report.leave_out("memory with an evicted page cache: only root can evict it")
+            rounds = [
+                _measure(cloud.url, client, digest, directory, board, index)
+                for index in range(ROUNDS + 1)  # the first compiles what the others find cached
+            ][1:]
+        self._add(report, rounds)
         for name, kilobytes in _imports():
             title = f"  import: {name}"
             report.add(Figure(self.name, title, "MiB", (kilobytes / MB,), "", "PSS added"))
 
-    def _add(
-        self, report: Report, rounds: list[Memory], kinds: tuple[str, ...], suffix: str
-    ) -> None:
+    def _add(self, report: Report, rounds: list[Memory]) -> None:
         for count in COUNTS:
-            for kind in kinds:
+            for kind, shown in KINDS.items():
                 values = tuple(round_[count][kind] / MB for round_ in rounds)
                 target = "< 40" if (kind, count) == ("Pss", 1) else ""
-                name = f"agent {KINDS[kind]}, {count} app{'s' * (count != 1)}{suffix}"
+                name = f"agent {shown}, {count} app{'s' * (count != 1)}"
                 report.add(Figure(self.name, name, "MiB", values, target))
 
 
@@ -94,13 +81,6 @@ def _measure(
             agent.until_drained()
             found[count] = settled_kb(agent.pid)
         return found
-
-
-def _evicted(measure: Callable[[], Memory]) -> Memory:
-    """Measure with no file cached, so that the agent maps only what it reads."""
-    os.sync()
-    DROP_CACHES.write_text("1\n")
-    return measure()
 
 
 def _board() -> str:
