@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.guests import wat
 from tests.support.proxy import Link
 from tests.support.system import ROOT, Agent, Cloud, readings, skerry, skerry_json, until
 
@@ -197,3 +198,49 @@ def test_a_wrong_deployment_says_what_is_wrong(
     )
     assert done.returncode == 1
     assert message in done.stderr
+
+
+STRANGER = """(module
+  (import "env" "open_the_door" (func $open))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $open)))"""
+
+
+def stranger(directory: Path, name: str, version: str) -> Path:
+    """A built app that asks for a function which no node has."""
+    app = directory / name
+    (app / "build").mkdir(parents=True)
+    (app / "app.toml").write_text(f'name = "{name}"\nversion = "{version}"\n')
+    (app / f"build/{name}.wasm").write_bytes(wat(STRANGER))
+    return app
+
+
+def test_an_app_that_asks_for_what_no_node_has_fails_with_the_name_of_it(
+    cloud: Cloud, barn: Agent, tmp_path: Path
+):
+    app = stranger(tmp_path, "stranger", "1.0.0")
+    done = skerry(
+        *("app", "deploy", str(app), "-l", "site=barn", "--wait"), cloud=cloud.url, check=False
+    )
+    assert done.returncode == 1
+    assert "open_the_door" in done.stderr
+    assert barn.until_app("stranger", "Failed")["restarts"] == 0
+    assert "Failed" in skerry("describe", "node", "barn", cloud=cloud.url).stdout
+
+
+def test_a_version_that_cannot_be_used_leaves_the_old_one_running(
+    cloud: Cloud, barn: Agent, tmp_path: Path
+):
+    deploy(cloud, GUESTS / "beeper-1", "--wait")
+    newer = stranger(tmp_path, "beeper", "3.0.0")
+    refused = skerry("app", "deploy", str(newer), "--wait", cloud=cloud.url, check=False)
+    assert "open_the_door" in refused.stderr
+
+    def runs_on() -> bool:
+        app = barn.app("beeper")
+        return app is not None and (app["version"], app["state"]) == ("1.0.0", "Running")
+
+    until(runs_on, "the old version runs, as if nothing had happened")
+    app = barn.app("beeper")
+    assert app is not None
+    assert app["restarts"] == 0
