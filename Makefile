@@ -30,6 +30,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 test: check ## everything that proves the project
+	@.ci/packages skopeo
 	$(BIN)/python -m pytest
 
 test-fast: $(READY) ## the tests that take seconds
