@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.errors import AgentError
-from edge.hollownode import AtOnce, HollowNode, Tally
+from edge.hollownode import AtOnce, HollowNode
+from edge.hollowtally import Tally
 from edge.net.address import Address
 from hal import clock
 

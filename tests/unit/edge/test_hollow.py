@@ -12,9 +12,10 @@ import pytest
 
 from cloud.client.api import Client
 from cloud.client.registry import Reference, push
-from edge import hollownode
+from edge import hollownode, hollowtally
 from edge.hollow import Fleet, Load, LoadError, bench
-from edge.hollownode import HollowOutbox, Reservoir
+from edge.hollownode import HollowOutbox
+from edge.hollowtally import Reservoir
 from tests.support.cloud import CloudService, cloud_service
 
 EMPTY_MODULE = b"\0asm\x01\0\0\0"
@@ -165,12 +166,12 @@ def test_a_full_outbox_refuses():
 
 def test_a_reservoir_stays_small_and_even():
     kept = Reservoir(random.Random(1))
-    for value in range(5 * hollownode.SAMPLES):
+    for value in range(5 * hollowtally.SAMPLES):
         kept.add(value)
     middle = kept.percentile(0.5)
     assert middle is not None
     assert 0.45 < middle / kept.seen < 0.55
-    assert len(kept._kept) == hollownode.SAMPLES
+    assert len(kept._kept) == hollowtally.SAMPLES
 
 
 def test_a_reservoir_without_numbers_has_no_percentile():
