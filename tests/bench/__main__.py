@@ -31,6 +31,7 @@ BENCHES = {
     "calls": ("tests.bench.calls:Calls", "what a host call costs"),
     "durable": ("tests.bench.durable:Durable", "app call to SQLite commit and ack"),
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
+    "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
 }
