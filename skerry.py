@@ -100,6 +100,12 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     run.add_argument(
         "--outbox", type=int, default=64, metavar="MB", help="telemetry kept while offline"
     )
+    run.add_argument(
+        "--runtime",
+        type=Path,
+        metavar="DIR",
+        help="directory in RAM (/run/skerry): relaxed telemetry then writes the card once a second",
+    )
     _state(run)
     talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
     _local(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))

@@ -38,7 +38,11 @@ async def main(config: AgentConfig) -> int:
         loop.add_signal_handler(number, stopping.set)
     config.state.mkdir(parents=True, exist_ok=True)
     board = _open_board(config.board)
-    store = Store.open(config.state / "store", outbox_limit=config.outbox_limit)
+    if config.runtime is not None:
+        config.runtime.mkdir(parents=True, exist_ok=True)
+    store = Store.open(
+        config.state / "store", runtime=config.runtime, outbox_limit=config.outbox_limit
+    )
     engine = Engine()
     try:
         await _Agent(config, board, store, engine).run(stopping)
@@ -54,6 +58,8 @@ class _Agent:
 
     def __init__(self, config: AgentConfig, board: Board, store: Store, engine: Engine) -> None:
         self._config = config
+        self._told = ""
+        """Why the link is down, as logged last: weeks without one shall not fill the log."""
         logs = LogBuffer()
         collect(logs)
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
@@ -109,7 +115,9 @@ class _Agent:
         if link.state is LinkState.ONLINE:
             _log.info("link to %s is up", self._config.cloud)
             self._supervisor.retry_now()
-        elif link.state is LinkState.WAITING:
+            self._told = ""
+        elif link.state is LinkState.WAITING and link.error != self._told:
+            self._told = link.error
             _log.warning("link is down: %s", link.error)
 
 

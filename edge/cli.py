@@ -13,6 +13,8 @@ from edge.wire.limits import NAME_PATTERN
 
 SEVERITY = {3: "error", 4: "warning", 6: "info", 7: "debug"}
 Json = dict[str, Any]
+OUTBOX_MAX_MB = 64 << 10
+"""64 GB: a card's worth; the store's map is three times as large and sparse."""
 
 
 def run(args: Namespace) -> int:
@@ -25,6 +27,8 @@ def run(args: Namespace) -> int:
 
     if not re.match(NAME_PATTERN, args.name):
         raise ControlError(f"--name: {args.name!r} is not a lower-case DNS label of 1-63 letters")
+    if not 1 <= args.outbox <= OUTBOX_MAX_MB:
+        raise ControlError(f"--outbox: {args.outbox} is not from 1 to {OUTBOX_MAX_MB} MB")
     config = AgentConfig(
         name=args.name,
         cloud=args.cloud,
@@ -32,6 +36,7 @@ def run(args: Namespace) -> int:
         board=args.board,
         state=args.state,
         outbox_limit=args.outbox << 20,
+        runtime=args.runtime,
     )
     return asyncio.run(main(config))
 

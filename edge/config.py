@@ -20,3 +20,5 @@ class AgentConfig:
     board: Path | None = None
     """A board file, SIMULATED, or None for what Linux finds here."""
     outbox_limit: int = OUTBOX_DEFAULT
+    runtime: Path | None = None
+    """A directory in RAM for what need not outlive a power cut; None: the state directory."""
