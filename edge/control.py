@@ -93,7 +93,7 @@ def call(path: Path, request: Request) -> Iterator[dict[str, Any]]:
             sock.connect(str(path))
         except OSError as error:
             raise ControlError(
-                f"no agent answers at {path}: {error.strerror}. Is `skerry agent run` running, "
+                f"no agent answers at {path}: {error.strerror}. Is `skerry agent` running, "
                 "and is --state the same directory?"
             ) from None
         sock.settimeout(None if request.follow else 30.0)

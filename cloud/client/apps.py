@@ -14,10 +14,9 @@ from cloud.client import output
 from cloud.client.api import Client, Json
 from cloud.client.errors import ClientError, InputError
 from cloud.client.registry import Reference, push
+from edge.wire.limits import MODULE_LIMIT
 from edge.wire.manifest import AppManifest
 
-MODULE_LIMIT = 64 << 20
-"""Bytes of a module; the registry takes no larger blob."""
 WASM_MAGIC = b"\0asm"
 
 

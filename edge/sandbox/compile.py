@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
-from edge.sandbox.compiler import INVALID, MODULE_LIMIT, REFUSED, UNKNOWN_IMPORT
+from edge.sandbox.compiler import INVALID, REFUSED, UNKNOWN_IMPORT
 from edge.sandbox.engine import fingerprint
 from edge.sandbox.errors import (
     CompileCrashedError,
@@ -24,6 +24,7 @@ from edge.sandbox.errors import (
     InvalidModuleError,
     UnknownImportError,
 )
+from edge.wire.limits import MODULE_LIMIT
 
 TIMEOUT = 600.0
 """Seconds a compilation may take; twice the CPU it is given, for a busy board."""

@@ -16,14 +16,13 @@ from wasmtime import Engine, FuncType, MemoryType, Module, WasmtimeError
 from edge.sandbox.engine import engine_config
 from edge.sandbox.errors import InvalidModuleError, UnknownImportError
 from edge.sandbox.host import MODULES
+from edge.wire.limits import MODULE_LIMIT
 
 REFUSED = 65
 """Exit status for a module that cannot run here (sysexits: EX_DATAERR)."""
 UNKNOWN_IMPORT = "import"
 INVALID = "module"
 
-MODULE_LIMIT = 16 << 20
-"""Bytes of a module; MicroPython with its library is 0.4 MB, TinyGo programs are a few."""
 MEMORY_LIMIT = 1 << 30
 """Bytes of memory a module may start with: the highest limit a manifest can ask for."""
 PAGE = 65536

@@ -37,6 +37,9 @@ LOG_LINE_LIMIT = 4096
 """Bytes of one log line; longer ones are cut by the node."""
 LOG_BATCH_LIMIT = 256
 """Log lines in one frame."""
+MODULE_LIMIT = 16 << 20
+"""Bytes of an app's module, at the desk, on the wire and in the sandbox: MicroPython with its library
+is 0.4 MB, and compiling takes many times a module's size in memory."""
 LABELS_LIMIT = 64
 """Labels of a node; each has a key and a value of at most TEXT_LIMIT."""
 RESOURCES_LIMIT = 1024

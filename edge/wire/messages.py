@@ -247,7 +247,7 @@ class Module(Struct, frozen=True, kw_only=True):
 
     repository: Repository
     digest: Digest
-    size: Annotated[int, Meta(gt=0, le=64 << 20)]
+    size: Annotated[int, Meta(gt=0, le=limits.MODULE_LIMIT)]
 
 
 class DesiredApp(Struct, frozen=True, kw_only=True):

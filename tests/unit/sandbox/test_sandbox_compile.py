@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.sandbox.compile import compile_module, sweep
-from edge.sandbox.compiler import MODULE_LIMIT, compile_bytes
+from edge.sandbox.compiler import compile_bytes
 from edge.sandbox.engine import engine_config
 from edge.sandbox.errors import (
     CompileCrashedError,
@@ -20,6 +20,7 @@ from edge.sandbox.errors import (
 )
 from edge.sandbox.exits import ExitKind
 from edge.sandbox.guest import Guest
+from edge.wire.limits import MODULE_LIMIT
 from tests.support.guests import Node, wat
 
 GOOD = wat('(module (memory (export "memory") 1) (func (export "_start")))')
