@@ -14,8 +14,10 @@ CloudError
 │   ├── Invalid 422        `causes` name the fields
 │   └── Unavailable 503    stopping, or out of room: try again
 ├── InsecureAddress        the operator's: listening there needs an explicit word
+├── DataInUse              the operator's: another service has this directory
 └── StoreError             the service's to mend
     ├── NewerDatabase      written by a newer Skerry
+    ├── UnreadableDatabase not a database, damaged, or not to be written
     ├── UnsupportedDatabase
     └── StoreClosed
 """
@@ -181,12 +183,20 @@ class InsecureAddress(CloudError, ValueError):
     """Others could reach the service, and there is no TLS."""
 
 
+class DataInUse(CloudError):
+    """Another service works in this directory."""
+
+
 class StoreError(CloudError):
     """The store could not do it; not the client's fault."""
 
 
 class NewerDatabase(StoreError):
     """The file was written by a newer Skerry."""
+
+
+class UnreadableDatabase(StoreError):
+    """The file is no database, is damaged, or may not be written."""
 
 
 class UnsupportedDatabase(StoreError, ValueError):

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import random
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from cloud.api.http import ERROR_HANDLERS
 from cloud.clock import Clock, utc_now
 from cloud.controllers.apps import app_controller
 from cloud.controllers.loop import running as background
+from cloud.datadir import held
 from cloud.errors import InsecureAddress
 from cloud.hub.hub import running_hub
 from cloud.hub.nodes import Nodes
@@ -48,6 +50,9 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
 """Watches can resume this far back, as with Kubernetes; older revisions are compacted."""
+LEAP_LIMIT = 1 << 32
+"""Revisions skipped at a start, at most: enough that two histories from one backup do not meet,
+and that 2**21 starts stay within the integers of JavaScript."""
 GARBAGE_SECONDS = 3600.0
 """How often blobs that nothing names are looked for."""
 RETENTION_SECONDS = 600.0
@@ -82,11 +87,12 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
     `app.state.quiesce()` ends what would otherwise never end: watches, tails, nodes.
     """
     clock, metrics = config.clock, Metrics()
-    await asyncio.to_thread(config.data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        stack.enter_context(held(config.data_dir))
         database = await Database.open(config.data_dir / "cloud.db")
         stack.push_async_callback(database.close)
-        objects = await Objects.open(database, SCHEME, clock)
+        leap = random.randint(1, LEAP_LIMIT)  # noqa: S311 - only has to differ
+        objects = await Objects.open(database, SCHEME, clock, leap=leap)
         stack.callback(objects.close)
         registry = Registry(database, config.data_dir / "registry", clock)
         await registry.start()

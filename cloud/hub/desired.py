@@ -5,6 +5,7 @@ AppInstance in order; the specs themselves are read from the store when a step i
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,11 +38,15 @@ class _Held:
 
 
 class DesiredIndex:
-    """All nodes' sets. `floor`: removals after this revision are known."""
+    """All nodes' sets. `floor`: removals after this revision are known.
 
-    def __init__(self, floor: int) -> None:
+    `gaps` are numbers of another history, from which no difference can be said.
+    """
+
+    def __init__(self, floor: int, gaps: Sequence[range] = ()) -> None:
         self.revision = floor
         self.floor = floor
+        self._gaps = gaps
         self._nodes: dict[str, dict[str, _Held]] = {}
         self._removals: deque[tuple[int, str, str]] = deque()
         self._removed: dict[str, dict[str, int]] = {}
@@ -96,7 +101,7 @@ class DesiredIndex:
     def step(self, node: str, base: int | None) -> Step | None:
         """What a node that holds `base` lacks; None when it lacks nothing."""
         held = self._nodes.get(node, {})
-        if base is None or not self.floor <= base <= self.revision:
+        if base is None or not self._knows(base):
             return Step(self.revision, None, tuple(each.instance for each in held.values()), ())
         newer = [each for each in held.values() if each.since > base]
         removed = {
@@ -108,6 +113,9 @@ class DesiredIndex:
             return None
         revision = max([each.since for each in newer] + list(removed.values()))
         return Step(revision, base, tuple(each.instance for each in newer), tuple(removed))
+
+    def _knows(self, base: int) -> bool:
+        return self.floor <= base <= self.revision and not any(base in gap for gap in self._gaps)
 
     def _forget_oldest(self) -> None:
         revision, node, app = self._removals.popleft()

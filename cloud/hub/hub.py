@@ -148,7 +148,7 @@ class Hub:
         floor = await self._database.read(log.floor)
         page = await objects.list(AppInstance, _INSTANCES)
         watch = await objects.watch(AppInstance, _INSTANCES, floor)
-        index = DesiredIndex(floor)
+        index = DesiredIndex(floor, await self._database.read(log.gaps))
         for instance in page.items:
             index.put(instance, int(instance.metadata.resource_version))
         index.reach(page.revision)

@@ -18,9 +18,9 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from cloud.errors import StoreClosed, UnsupportedDatabase
+from cloud.errors import StoreClosed, UnreadableDatabase, UnsupportedDatabase
 from cloud.store.migrate import migrate
 
 T = TypeVar("T")
@@ -78,12 +78,19 @@ class Database:
     async def open(cls, path: Path | str) -> Self:
         """Open or create the file (a path or a `sqlite:///` URL) and bring its schema up to date.
 
-        Raises NewerDatabase for a file of a newer Skerry, UnsupportedDatabase for another URL.
+        Raises NewerDatabase for a file of a newer Skerry, UnsupportedDatabase for another URL,
+        UnreadableDatabase for what SQLite cannot work with.
         """
         url = _url(path)
         writer = _engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
         try:
             await asyncio.to_thread(migrate, writer)
+        except DatabaseError as error:
+            writer.dispose()
+            raise UnreadableDatabase(
+                f"{path}: {error.orig}. Nothing was changed; restore a backup, move the file away "
+                "to start empty, or see that the disk has room and may be written"
+            ) from error
         except BaseException:
             writer.dispose()
             raise

@@ -71,6 +71,10 @@ class Key(NamedTuple):
     name: str
 
 
+_NOTHING = Key("", "", "")
+"""Key of the rows that leaps leave."""
+
+
 class Stored(NamedTuple):
     """An encoded object and the revision it is from."""
 
@@ -177,6 +181,19 @@ def head(connection: Connection) -> int:
     """The newest revision, even if its row is compacted away."""
     newest_row = connection.execute(sa.select(sa.func.max(_o.revision))).scalar_one()
     return max(int(newest_row or 0), floor(connection))
+
+
+def leap(connection: Connection, by: int) -> None:
+    """Go on at head + `by`; the numbers between belong to no state of this database."""
+    end = head(connection)
+    row = {**_NOTHING._asdict(), "deleted": True, "previous": end, "value": b""}
+    connection.execute(sa.insert(objects), {"revision": end + by, **row})
+
+
+def gaps(connection: Connection) -> list[range]:
+    """Numbers that leaps went over, down to the floor at least."""
+    query = sa.select(_o.previous, _o.revision).where(_o.kind == _NOTHING.kind)
+    return [range(last + 1, first) for last, first in connection.execute(query)]
 
 
 def raise_floor(connection: Connection, revision: int) -> None:

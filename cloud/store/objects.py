@@ -74,8 +74,17 @@ class Objects:
         self._watchers = Watchers()
 
     @classmethod
-    async def open(cls, database: Database, scheme: Scheme, clock: Clock = utc_now) -> Self:
-        """The objects in a database."""
+    async def open(
+        cls, database: Database, scheme: Scheme, clock: Clock = utc_now, *, leap: int = 0
+    ) -> Self:
+        """The objects in a database, `leap` revisions on if that is not 0.
+
+        A database may be a restored copy: what it numbers next was another change for those who
+        saw the original go on. After a random leap the numbers they hold are in the gap, so they
+        are told to read anew (410, the whole desired set) instead of being told nothing.
+        """
+        if leap:
+            await database.write(lambda connection: log.leap(connection, leap))
         return cls(database, scheme, clock, await database.read(log.head))
 
     async def create(self, obj: O) -> O:
@@ -311,6 +320,8 @@ def _list(connection: Connection, kind: Kind[O], query: Query) -> Page[O]:
     at, after = _decode_token(query.token) if query.token else (None, None)
     if at is not None and at < (floor := log.floor(connection)):
         raise Expired(f"continue: the list's state {at} is compacted ({floor}); list anew")
+    if at is not None and _is_foreign(connection, at):
+        raise Expired(f"continue: no state of this database had revision {at}; list anew")
     names = [each.value for each in query.fields if each.path == "metadata.name" and each.equal]
     wanted = log.Range(
         kind.plural,
@@ -338,12 +349,18 @@ def _list(connection: Connection, kind: Kind[O], query: Query) -> Page[O]:
 def _history(connection: Connection, kind: Kind[O], since: int) -> list[Change[O]]:
     if since < (floor := log.floor(connection)):
         raise Expired(f"resourceVersion {since} is compacted, {floor} is the oldest; list again")
+    if _is_foreign(connection, since):
+        raise Expired(f"no state of this database had resourceVersion {since}; list again")
     changes: list[Change[O]] = []
     for step in log.history(connection, kind.plural, since, HISTORY_CHUNK):
         now = _decode(kind, step.revision, step.value)
         before = kind.decoder.decode(step.before) if step.before is not None else None
         changes.append(Change(step.revision, before, None if step.deleted else now, now))
     return changes
+
+
+def _is_foreign(connection: Connection, revision: int) -> bool:
+    return any(revision in gap for gap in log.gaps(connection))
 
 
 def _encode_token(revision: int, last: Object) -> str:
