@@ -20,6 +20,7 @@ from cloud.hub.desired import DesiredIndex
 from cloud.hub.ports import Ports
 from cloud.kinds.appinstance import AppInstance
 from cloud.kinds.meta import DEFAULT_NAMESPACE
+from cloud.kinds.node import Node
 from cloud.metrics import Metrics
 from cloud.store import log
 from cloud.store.database import Database
@@ -74,6 +75,8 @@ class Hub:
         """Learn what is wanted and who was here; follow changes from then on."""
         watch = await self._build()
         self._spawn(self._follow(watch))
+        objects = self._ports.objects
+        self._spawn(self._follow_nodes(await objects.watch(Node, Query(), objects.head)))
         for name, boot_id in (await self._ports.nodes.ready()).items():
             self._expect(name, boot_id, restart_grace)
 
@@ -139,6 +142,26 @@ class Hub:
     def _give_up(self, name: str, boot_id: str) -> None:
         del self._leaving[name]
         self._spawn(self._ports.nodes.left(name, boot_id))
+
+    async def _follow_nodes(self, watch: Watch[Node]) -> None:
+        """A connected node whose object was deleted is sent away: it comes again and is known."""
+        objects = self._ports.objects
+        while not watch.closed:
+            try:
+                for event in await watch.take():
+                    if event.type is EventType.DELETED:
+                        self._send_away(event.object.metadata.name)
+            except Expired:
+                objects.stop(Node, watch)
+                watch = await objects.watch(Node, Query(), objects.head)
+                known = {node.metadata.name for node in (await objects.list(Node, Query())).items}
+                for name in self._connections.keys() - known:
+                    self._send_away(name)
+
+    def _send_away(self, name: str) -> None:
+        connection = self._connections.get(name)
+        if connection is not None:
+            connection.close(CloseCode.NORMAL, f"Node {name} was deleted; it joins anew")
 
     # --- what is wanted --------------------------------------------------------------------------
 
