@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.net.errors import NetError
 from edge.net.websocket import WebSocket
-from edge.pacing import Pacing
+from edge.pacing import Pacing, StatusPace
 from edge.store.errors import BaseMismatchError
 from edge.wake import Wake
 from edge.wire import limits
@@ -312,23 +312,30 @@ class Connection:
         return True
 
     async def _send_statuses(self) -> None:
+        pace = StatusPace(self._loop.time())
         while True:
             await self._wakes.status.wait()
             if not self._session.status_idle:
                 continue  # the acknowledgement wakes again
-            now = {(item.kind, item.name): item for item in self._ports.statuses()}
-            gone = self._reported is None or self._reported.keys() - now.keys()
-            if gone and _head(now.values()) == len(now):
-                self._session.send_status(list(now.values()), whole=True)
-                self._reported = now
-            else:
-                before = self._reported or {}
-                changed = [item for key, item in now.items() if before.get(key) != item]
-                changed = changed[: _head(changed)]
-                if changed:
-                    self._session.send_status(changed, whole=False)
-                self._reported = before | {(item.kind, item.name): item for item in changed}
+            await asyncio.sleep(pace.wait(self._loop.time()))
+            items, whole = self._unsent_statuses()
+            if items or whole:
+                self._session.send_status(items, whole=whole)
+                pace.sent(self._loop.time())
             self._moved()
+
+    def _unsent_statuses(self) -> tuple[list[StatusItem], bool]:
+        """What the next message shall say, taken as said, and whether that is everything."""
+        now = {(item.kind, item.name): item for item in self._ports.statuses()}
+        before = self._reported or {}
+        gone = self._reported is None or before.keys() - now.keys()
+        if gone and _head(now.values()) == len(now):
+            self._reported = now
+            return list(now.values()), True
+        changed = [item for key, item in now.items() if before.get(key) != item]
+        changed = changed[: _head(changed)]
+        self._reported = before | {(item.kind, item.name): item for item in changed}
+        return changed, False
 
     async def _send_logs(self) -> None:
         while True:

@@ -1,7 +1,9 @@
-"""How large the next telemetry batch is, learnt from how long the last ones took.
+"""How large the next telemetry batch is, and when the next status may leave.
 
 The cloud hears nothing of a batch before its last byte. On a link of 2 KB/s a full batch would
-take two minutes, and the cloud would take the node for lost. No clock: the owner passes the time.
+take two minutes, and the cloud would take the node for lost; so its size is learnt from how long
+the last ones took. Each status is a revision of an object in the cloud; an app that reports its
+twin in a loop must not make thousands. No clock: the owner passes the time.
 """
 
 from edge.wire import limits
@@ -13,6 +15,10 @@ FAST = 1.0
 """Seconds until the acknowledgement under which the next batch may be twice as large."""
 SLOW = 5.0
 """Seconds above which it is half as large: a third of a heartbeat."""
+STATUS_BURST = 20
+"""Statuses sent as they come: a few apps on their way from Fetching to Running."""
+STATUS_RATE = 2.0
+"""Statuses a second after that, each with all that changed meanwhile."""
 
 
 class Pacing:
@@ -38,3 +44,25 @@ class Pacing:
             self.size = min(self.size * 2, limits.BATCH_BYTES)
         elif took > SLOW:
             self.size = max(self.size // 2, SMALLEST)
+
+
+class StatusPace:
+    """One connection's; not thread-safe."""
+
+    def __init__(self, now: float) -> None:
+        self._left = float(STATUS_BURST)
+        self._then = now
+
+    def sent(self, now: float) -> None:
+        """A status left."""
+        self._refill(now)
+        self._left -= 1.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next may leave."""
+        self._refill(now)
+        return max(0.0, (1.0 - self._left) / STATUS_RATE)
+
+    def _refill(self, now: float) -> None:
+        self._left = min(STATUS_BURST, self._left + (now - self._then) * STATUS_RATE)
+        self._then = now

@@ -1,4 +1,4 @@
-from edge.pacing import FIRST, SMALLEST, Pacing
+from edge.pacing import FIRST, SMALLEST, STATUS_BURST, STATUS_RATE, Pacing, StatusPace
 from edge.wire import limits
 
 
@@ -40,3 +40,31 @@ def test_a_mark_from_before_the_first_batch_says_nothing():
     pacing = Pacing()
     pacing.acked(7, 100.0)
     assert pacing.size == FIRST
+
+
+def statuses_sent(pace, seconds):
+    """How many leave from 0 to `seconds`, each as soon as it may."""
+    now, count = 0.0, 0
+    while now <= seconds:
+        pace.sent(now)
+        count += 1
+        now += pace.wait(now)
+    return count
+
+
+def test_statuses_leave_at_once_until_there_are_too_many():
+    assert statuses_sent(StatusPace(0.0), 0.0) == STATUS_BURST
+
+
+def test_statuses_without_end_leave_at_a_rate():
+    assert statuses_sent(StatusPace(0.0), 60.0) == STATUS_BURST + 60 * STATUS_RATE
+
+
+def test_a_quiet_time_makes_room_for_a_burst_and_no_more():
+    pace = StatusPace(0.0)
+    statuses_sent(pace, 0.0)
+    pace.sent(1e6)
+    assert pace.wait(1e6) == 0.0
+    for _ in range(STATUS_BURST):
+        pace.sent(1e6)
+    assert pace.wait(1e6) > 0.0

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from edge.net.errors import AddressError
+from edge.pacing import STATUS_BURST, STATUS_RATE
 from edge.uplink import LinkState, Uplink, UplinkConfig
 from edge.wire import limits
 from edge.wire.messages import CloseCode
@@ -214,6 +215,21 @@ async def test_all_statuses_come_first_and_then_what_changes():
         uplink.notify()
         await cloud.until(lambda: set(cloud.statuses) == {"b"})
         assert cloud.status_messages == 3
+
+
+@run
+async def test_an_app_that_reports_without_end_is_told_of_now_and_then():
+    ports = MemoryPorts()
+    async with linked(ports=ports) as (uplink, cloud, ports):
+        start = asyncio.get_running_loop().time()
+        for number in range(1, 301):
+            ports.current = {"a": status("a", str(number).encode())}
+            uplink.notify()
+            ports.outbox.append(b"x")
+            await cloud.until(lambda number=number: len(cloud.entries) == number)
+        spent = asyncio.get_running_loop().time() - start
+        assert cloud.status_messages <= STATUS_BURST + STATUS_RATE * spent + 1
+        await cloud.until(lambda: cloud.statuses["a"].status == b"300")
 
 
 @run
