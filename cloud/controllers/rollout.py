@@ -5,6 +5,7 @@ Rules
   is a candidate like any other once it is back.
 - At most `concurrency` online nodes are changing at one time; the next begins when one is ready
   (for `minReadySeconds`) or failed.
+- A node that is online and neither ready nor failed for `progressDeadlineSeconds` has failed.
 - When `failureThreshold` nodes failed (or all, if there are fewer) the attempt is stopped for
   good: no further node changes, and those that failed go back to what was ready on them before.
   A node that never had a ready version keeps the failed one.
@@ -29,11 +30,19 @@ from cloud.kinds.appinstance import (
     FailedAttempt,
     instance_name,
 )
-from cloud.kinds.meta import API_VERSION, LABEL_APP, LABEL_NODE, Metadata, OwnerReference
-from cloud.kinds.node import Node, is_ready
+from cloud.kinds.meta import (
+    API_VERSION,
+    LABEL_APP,
+    LABEL_NODE,
+    Metadata,
+    OwnerReference,
+    find_condition,
+)
+from cloud.kinds.node import READY, Node, is_ready
 from edge.wire.manifest import RestartPolicy
 from edge.wire.messages import AppState, DesiredApp
 
+DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 ENDED_BADLY = frozenset(
     {AppState.TRAPPED, AppState.OUT_OF_BUDGET, AppState.OUT_OF_MEMORY, AppState.HUNG}
 )
@@ -121,6 +130,11 @@ class _View:
         self._desired = desired
         self._attempt = attempt
         self._min_ready = timedelta(seconds=app.spec.rollout.min_ready_seconds)
+        self._patience = timedelta(seconds=app.spec.rollout.progress_deadline_seconds)
+        self._now = now
+        self._node = node
+        self._late = False
+        """Failed because it took too long."""
         self.settles_in: timedelta | None = None
         self.phase = Phase.OUTDATED if instance is None else self._phase(instance, now)
 
@@ -138,6 +152,8 @@ class _View:
             return NodeFailure(node=self.name, reason=failed.reason, message=failed.message)
         if self.phase is Phase.FAILED:
             status = self.instance.status
+            if self._late:
+                return NodeFailure(node=self.name, reason=DEADLINE_EXCEEDED, message=self._plea())
             reason = status.reason if status.reason == "CrashLoop" else status.state.value
             return NodeFailure(node=self.name, reason=reason, message=status.message[:1024])
         return None
@@ -145,11 +161,17 @@ class _View:
     def after(self, *, change: bool, revert: bool) -> AppInstance | None:
         """The instance as it shall be; None when the node shall have none yet."""
         if self.instance is None:
-            return _new_instance(self._app, self.name, self._desired) if change else None
+            if not change:
+                return None
+            return _new_instance(self._app, self.name, self._desired, self._now)
         spec = self.instance.spec
         if change:
             spec = structs.replace(
-                spec, desired=self._desired, previous=self._known_good(), failed=None
+                spec,
+                desired=self._desired,
+                previous=self._known_good(),
+                failed=None,
+                changed=self._now,
             )
         elif revert and self.phase is Phase.FAILED and spec.previous is not None:
             failure = self.failure()
@@ -158,7 +180,7 @@ class _View:
                 reason=failure.reason if failure else "",
                 message=failure.message if failure else "",
             )
-            spec = structs.replace(spec, desired=spec.previous, failed=failed)
+            spec = structs.replace(spec, desired=spec.previous, failed=failed, changed=self._now)
         twin = fitting_twin(spec.desired.manifest, self._app.spec.twin)
         spec = structs.replace(spec, desired=structs.replace(spec.desired, twin=twin))
         metadata = structs.replace(self.instance.metadata, owner_references=[_owner(self._app)])
@@ -169,17 +191,42 @@ class _View:
         if not same_version(spec.desired, self._desired):
             tried = spec.failed is not None and spec.failed.attempt == self._attempt
             return Phase.REVERTED if tried else Phase.OUTDATED
-        if status.observed_generation != instance.metadata.generation:
-            return Phase.CHANGING
-        if has_failed(instance):
+        current = status.observed_generation == instance.metadata.generation
+        if current and has_failed(instance):
             return Phase.FAILED
-        if not is_good(instance):
-            return Phase.CHANGING
+        if not current or not is_good(instance):
+            return self._changing(instance)
         left = self._min_ready - (now - (status.ready_time or now))
         if left <= timedelta():
             return Phase.READY
         self.settles_in = left
         return Phase.SETTLING
+
+    def _changing(self, instance: AppInstance) -> Phase:
+        if not self.online or instance.status.state is AppState.HELD:
+            return Phase.CHANGING
+        online = find_condition(self._node.status.conditions, READY)
+        began = [
+            instance.spec.changed,
+            instance.status.unready_time,
+            online.last_transition_time if online is not None else None,
+        ]
+        left = self._patience - (
+            self._now - max((each for each in began if each), default=self._now)
+        )
+        self._late = left <= timedelta()
+        if self._late:
+            return Phase.FAILED
+        self.settles_in = left
+        return Phase.CHANGING
+
+    def _plea(self) -> str:
+        """What a node that took too long said last."""
+        assert self.instance is not None  # noqa: S101 - for the type checker
+        status = self.instance.status
+        said = f"{status.state.value}: {status.message}" if status.message else status.state.value
+        seconds = self._patience.total_seconds()
+        return f"neither ready nor failed within {seconds:g} s; it said last: {said}"[:1024]
 
     def _known_good(self) -> DesiredApp | None:
         assert self.instance is not None  # noqa: S101 - for the type checker
@@ -258,7 +305,7 @@ def _owner(app: App) -> OwnerReference:
     )
 
 
-def _new_instance(app: App, node: str, desired: DesiredApp) -> AppInstance:
+def _new_instance(app: App, node: str, desired: DesiredApp, now: datetime) -> AppInstance:
     name = app.metadata.name
     return AppInstance(
         metadata=Metadata(
@@ -267,5 +314,5 @@ def _new_instance(app: App, node: str, desired: DesiredApp) -> AppInstance:
             labels={LABEL_APP: name, LABEL_NODE: node},
             owner_references=[_owner(app)],
         ),
-        spec=AppInstanceSpec(app=name, node=node, desired=desired),
+        spec=AppInstanceSpec(app=name, node=node, desired=desired, changed=now),
     )

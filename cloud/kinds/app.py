@@ -89,6 +89,8 @@ class RolloutSpec(Model, frozen=True, kw_only=True):
     """Failed nodes at which the rollout stops; a percentage is of the selected nodes."""
     min_ready_seconds: Annotated[float, Meta(ge=0, le=86400)] = 0.0
     """How long a node must have been ready before it makes room for the next."""
+    progress_deadline_seconds: Annotated[float, Meta(ge=1, le=86400)] = 600.0
+    """How long an online node may be neither ready nor failed; then it counts as failed."""
     paused: bool = False
 
 

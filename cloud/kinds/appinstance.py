@@ -29,6 +29,8 @@ class AppInstanceSpec(Model, frozen=True, kw_only=True):
     previous: DesiredApp | None = None
     """The last one that was ready here: what to go back to."""
     failed: FailedAttempt | None = None
+    changed: datetime | None = None
+    """When `desired` became another version, by the cloud's clock."""
 
 
 class AppInstanceStatus(Model, frozen=True, kw_only=True):
@@ -47,6 +49,8 @@ class AppInstanceStatus(Model, frozen=True, kw_only=True):
     ready: bool = False
     ready_time: datetime | None = None
     """When it became ready, by the cloud's clock."""
+    unready_time: datetime | None = None
+    """When it was ready no more, by the cloud's clock."""
     twin: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     dropped_records: int = 0
     dropped_lines: int = 0
@@ -76,7 +80,9 @@ def observed(
     """The instance with what its node said about `generation`; `since` is said.since_ns as UTC."""
     old = instance.status
     held = old.ready and old.observed_generation == generation
-    ready_time = (old.ready_time if held else now.replace(microsecond=0)) if said.ready else None
+    moment = now.replace(microsecond=0)
+    ready_time = (old.ready_time if held else moment) if said.ready else None
+    unready_time = None if said.ready else moment if old.ready else old.unready_time
     status = AppInstanceStatus(
         observed_generation=generation,
         state=said.state,
@@ -89,6 +95,7 @@ def observed(
         since=since,
         ready=said.ready,
         ready_time=ready_time,
+        unready_time=unready_time,
         twin=said.twin,
         dropped_records=said.dropped_records,
         dropped_lines=said.dropped_lines,

@@ -42,8 +42,15 @@ def app(generation: int = 1, **rollout: Any) -> App:
     )
 
 
-def node(name: str, *, online: bool = True, unschedulable: bool = False, **labels: str) -> Node:
-    conditions = set_conditions([], [ready_condition(connected=online)], NOW)
+def node(
+    name: str,
+    *,
+    online: bool = True,
+    unschedulable: bool = False,
+    since: datetime = NOW,
+    **labels: str,
+) -> Node:
+    conditions = set_conditions([], [ready_condition(connected=online)], since)
     return Node(
         metadata=Metadata(name=name, labels=labels),
         spec=NodeSpec(unschedulable=unschedulable),
@@ -101,8 +108,8 @@ class Fleet:
     def online(self, name: str) -> bool:
         return name in self.nodes and self.nodes[name].status.conditions[0].status.value == "True"
 
-    def set_online(self, name: str, *, online: bool) -> None:
-        self.nodes[name] = node(name, online=online)
+    def set_online(self, name: str, *, online: bool, since: datetime = NOW) -> None:
+        self.nodes[name] = node(name, online=online, since=since)
 
     def answer(self, instance: AppInstance) -> AppInstance:
         said = self.behave(instance.spec.node, instance.spec.desired)
@@ -114,8 +121,11 @@ class Fleet:
         return {name: each.spec.desired.manifest.version for name, each in self.instances.items()}
 
     def _changing(self) -> int:
+        """Nodes that have time left to answer and have not."""
+        patience = timedelta(seconds=self.app.spec.rollout.progress_deadline_seconds)
         return sum(
             self.online(each.spec.node)
+            and self.now - (each.spec.changed or self.now) < patience
             and each.status.observed_generation != each.metadata.generation
             for each in self.instances.values()
         )
