@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -220,7 +220,7 @@ class Board:
         self.monitor("set_link", name=NETWORK, up=up)
 
     @contextmanager
-    def partition(self) -> Iterator[None]:
+    def partition(self) -> Generator[None]:
         """The network cable is out while the block runs."""
         self.set_link(up=False)
         try:
@@ -248,7 +248,7 @@ class Board:
         return port_path(self._folder, name)
 
     @contextmanager
-    def open_port(self, name: str, *, timeout: float = COMMAND_S) -> Iterator[socket.socket]:
+    def open_port(self, name: str, *, timeout: float = COMMAND_S) -> Generator[socket.socket]:
         """The far end of a serial port."""
         with socket.socket(socket.AF_UNIX) as far:
             far.settimeout(timeout)
@@ -268,7 +268,7 @@ class Board:
         """The next event of QEMU's monitor with that name (WATCHDOG, RESET, SHUTDOWN)."""
         return self._live_monitor().wait_event(name, within)
 
-    def monitor(self, command: str, **arguments: Any) -> Any:
+    def monitor(self, command: str, /, **arguments: Any) -> Any:
         """Any command of QEMU's monitor (QMP); raises MonitorError when QEMU refuses."""
         return self._live_monitor().execute(command, **arguments)
 

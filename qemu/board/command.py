@@ -74,7 +74,7 @@ def _media(machine: Machine, media: Media) -> list[str]:
             parts += [option, str(file)]
     if media.kernel is not None:
         words = (f"console={machine.console},115200", *machine.append, *media.append)
-        parts += ["-append", " ".join((*words, f"board.network={machine.network_name}"))]
+        parts += ["-append", " ".join(words)]
     return parts
 
 

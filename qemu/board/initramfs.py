@@ -38,7 +38,9 @@ def module_order(modules: Path, wanted: Sequence[str]) -> list[Path]:
     return list(order.values())
 
 
-def initramfs(busybox: bytes, init: bytes, modules: Sequence[Path], more: Iterable[Entry]) -> bytes:
+def initramfs(
+    busybox: bytes, init: bytes, modules: Sequence[Path], more: Iterable[Entry]
+) -> bytes:
     """A gzipped archive: busybox as every command, `init`, the modules in order, and `more`."""
     names = [path.name for path in modules]
     entries = [

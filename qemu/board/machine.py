@@ -38,8 +38,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """The kernel's name for the first serial port."""
     disk: DiskBus
     network: str
-    """QEMU's device for the network; the guest calls it `network_name`."""
-    network_name: str
+    """QEMU's device for the network; the guest calls it eth0."""
     serial: str | None = None
     """A device that adds a serial port, or None where the machine has only one more of its own."""
     extra_ports: int
@@ -106,7 +105,6 @@ VIRT = Machine(
     console="ttyAMA0",
     disk=DiskBus.VIRTIO,
     network="virtio-net-pci,romfile=",
-    network_name="eth0",
     serial="pci-serial",
     extra_ports=4,
     watchdog="i6300esb",
@@ -125,7 +123,6 @@ RASPI3B = Machine(
     console="ttyAMA0",
     disk=DiskBus.SD,
     network="usb-net",
-    network_name="usb0",
     extra_ports=1,
     i2c_buses=("i2c-bus.1", "i2c-bus.0", "i2c-bus.2"),
     gpio=(Register(0x3F20_0034, 0, 32), Register(0x3F20_0038, 32, 22)),
@@ -133,7 +130,15 @@ RASPI3B = Machine(
     device_tree="broadcom/bcm2837-rpi-3-b.dtb",
     # The kernel would give the first UART to a Bluetooth chip that is not there.
     device_tree_without=("/soc/serial@7e201000/bluetooth",),
-    modules=("phy_generic", "dwc2", "cdc_ether", "rndis_host", "i2c_bcm2835", "i2c_dev", "bcm2835"),
+    modules=(
+        "phy_generic",
+        "dwc2",
+        "cdc_ether",
+        "rndis_host",
+        "i2c_bcm2835",
+        "i2c_dev",
+        "bcm2835",
+    ),
     append=("dwc_otg.lpm_enable=0",),
     boot_s=120,
 )

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -222,7 +222,9 @@ class _Apt:
 
 
 def _execute(
-    arguments: Sequence[str], environment: "os._Environ[str] | dict[str, str]", at: Path | None = None
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    at: Path | None = None,
 ) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - argv of our own making, no shell
@@ -267,7 +269,9 @@ def _sha256(file: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch every set into the cache, or write the lock anew."""
-    parser = argparse.ArgumentParser(prog="python -m qemu.board.packages", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m qemu.board.packages", description=main.__doc__
+    )
     parser.add_argument("--refresh", action="store_true", help="pin what the mirror has now")
     parser.add_argument("--cache", type=Path, default=Path(".cache/qemu"), metavar="DIR")
     chosen = parser.parse_args(arguments)

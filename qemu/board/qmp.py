@@ -15,7 +15,7 @@ LINE_LIMIT = 8 << 20
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened in the machine: WATCHDOG, RESET, SHUTDOWN…"""
+    """Something that happened in the machine, such as WATCHDOG, RESET or SHUTDOWN."""
 
     name: str
     data: Mapping[str, Any]

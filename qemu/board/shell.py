@@ -64,7 +64,5 @@ def put_batches(path: str, data: bytes) -> Iterator[str]:
     quoted = shlex.quote(path)
     for start in range(0, len(data), BATCH_BYTES):
         encoded = base64.b64encode(data[start : start + BATCH_BYTES]).decode()
-        lines = [
-            encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE)
-        ]
+        lines = [encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE)]
         yield "\n".join([f"base64 -d >>{quoted} <<'END'", *lines, "END", ""])

@@ -1,5 +1,6 @@
 """The board's two live ends: its console, drained by a thread of its own, and QEMU's monitor."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -51,10 +52,8 @@ class ConsoleWire:
 
     def close(self) -> None:
         """Let go of the console; idempotent."""
-        try:
+        with contextlib.suppress(OSError):  # the other end went first
             self._end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end went first
         self._reader.join()
         self._end.close()
 
@@ -98,7 +97,7 @@ class Monitor:
         self._events: deque[Event] = deque(maxlen=EVENTS_HELD)
         self.execute("qmp_capabilities")
 
-    def execute(self, name: str, **arguments: Any) -> Any:
+    def execute(self, name: str, /, **arguments: Any) -> Any:
         """A command's result; an argument's `_` stands for QMP's `-`. Raises MonitorError."""
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
         try:

@@ -53,7 +53,7 @@ def test_no_command_breaks_the_ones_after_it(shared: Board) -> None:
     assert shared.run("printf 'no newline'").output == "no newline"
     with pytest.raises(GuestError, match="ended with 1 and said 'why"):
         shared.check("echo why; false")
-    with pytest.raises(DeadlineError, match="within 0.2 s"):
+    with pytest.raises(DeadlineError, match=r"within 0\.2 s"):
         shared.run("sleep 1", within=0.2)
     assert shared.check("echo still here") == "still here"
 
@@ -110,7 +110,7 @@ def test_the_clock_jumps(shared: Board) -> None:
 
 
 def test_the_monitor_tells_why_it_refuses(shared: Board) -> None:
-    with pytest.raises(MonitorError, match="set_link: .*nowhere"):
+    with pytest.raises(MonitorError, match=r"set_link: .*nowhere"):
         shared.monitor("set_link", name="nowhere", up=False)
 
 
