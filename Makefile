@@ -30,7 +30,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 test: check ## everything that proves the project
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not qemu" -x -q

@@ -68,7 +68,6 @@ def _media(machine: Machine, media: Media) -> list[str]:
         ("-kernel", media.kernel),
         ("-initrd", media.initrd),
         ("-dtb", media.device_tree),
-        ("-bios", media.firmware),
     ):
         if file is not None:
             parts += [option, str(file)]

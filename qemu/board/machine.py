@@ -64,8 +64,6 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     initrd: Path | None = None
     device_tree: Path | None = None
     append: tuple[str, ...] = ()
-    firmware: Path | None = None
-    """QEMU's `-bios`: U-Boot, where the machine boots from its disk."""
     disk: Path | None = None
     ready: str = "board is up after"
     """What the console says when the board is up."""

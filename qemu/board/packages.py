@@ -59,11 +59,6 @@ SETS = {
         roots=("linux-image-arm64", "busybox-static"),
         keep=("linux-image-[0-9]*", "busybox-static"),
     ),
-    "python-arm64": Wanted(
-        architecture="arm64",
-        suites=("bookworm",),
-        roots=("python3.11",),
-    ),
 }
 
 Lock = dict[str, list[Package]]
