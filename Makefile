@@ -31,7 +31,7 @@ imports: $(READY)
 
 test: check ## everything that proves the project
 	@.ci/packages skopeo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not qemu" -x -q

@@ -1,0 +1,3 @@
+"""Our own pytest plugin, for a checkout that is not installed."""
+
+pytest_plugins = ["qemu.board.plugin"]

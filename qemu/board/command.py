@@ -1,0 +1,135 @@
+"""QEMU's argument list for a board: a pure function of values."""
+
+from pathlib import Path
+
+import msgspec
+
+from qemu.board.errors import MachineError
+from qemu.board.machine import DiskBus, Fittings, Machine, Media
+
+NETWORK = "net0"
+
+
+class Sockets(msgspec.Struct, frozen=True, kw_only=True):
+    """The board's ends: inherited descriptors for console and monitor, a folder for the rest."""
+
+    console: int
+    monitor: int
+    folder: Path
+
+
+def qemu_arguments(
+    machine: Machine, media: Media, fittings: Fittings, sockets: Sockets, disk: Path | None
+) -> list[str]:
+    """Everything after the program's name; raises MachineError when the machine has no such part.
+
+    `disk` is the qcow2 layer that takes the board's writes.
+    """
+    parts = [
+        *("-machine", machine.model),
+        *("-smp", str(machine.cores)),
+        *("-m", str(fittings.memory_mb or machine.memory_mb)),
+        *("-display", "none"),
+        *("-nodefaults", "-no-user-config"),
+        *("-rtc", f"base={fittings.rtc},clock=host"),
+        *_chardev("console", f"fd={sockets.console}", log_path(sockets.folder)),
+        *("-serial", "chardev:console"),
+        *("-chardev", f"socket,id=monitor,fd={sockets.monitor}"),
+        *("-mon", "chardev=monitor,mode=control"),
+    ]
+    if machine.cpu:
+        parts += ["-cpu", machine.cpu]
+    parts += _media(machine, media)
+    parts += _disk(machine, disk)
+    parts += _network(machine, fittings)
+    parts += _ports(machine, fittings, sockets.folder)
+    parts += _sensors(machine, fittings)
+    parts += _watchdog(machine, fittings)
+    return parts
+
+
+def log_path(folder: Path) -> Path:
+    """Where QEMU writes all that the console says."""
+    return folder / "console.log"
+
+
+def port_path(folder: Path, name: str) -> Path:
+    """The unix socket of a serial port."""
+    return folder / f"port-{name}.sock"
+
+
+def _chardev(name: str, end: str, log: Path) -> list[str]:
+    return ["-chardev", f"socket,id={name},{end},logfile={_value(log)},logappend=on"]
+
+
+def _media(machine: Machine, media: Media) -> list[str]:
+    parts: list[str] = []
+    for option, file in (
+        ("-kernel", media.kernel),
+        ("-initrd", media.initrd),
+        ("-dtb", media.device_tree),
+    ):
+        if file is not None:
+            parts += [option, str(file)]
+    if media.kernel is not None:
+        words = (f"console={machine.console},115200", *machine.append, *media.append)
+        parts += ["-append", " ".join(words)]
+    return parts
+
+
+def _disk(machine: Machine, disk: Path | None) -> list[str]:
+    if disk is None:
+        return []
+    drive = f"file={_value(disk)},format=qcow2,id=disk"
+    if machine.disk is DiskBus.SD:
+        return ["-drive", f"{drive},if=sd"]
+    return ["-drive", f"{drive},if=none", "-device", "virtio-blk-pci,drive=disk"]
+
+
+def _network(machine: Machine, fittings: Fittings) -> list[str]:
+    # Port 0: the host picks one that is free, and the monitor tells which.
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in fittings.forward)
+    return [
+        *("-netdev", f"user,id={NETWORK}{forwards}"),
+        *("-device", f"{machine.network},netdev={NETWORK}"),
+    ]
+
+
+def _ports(machine: Machine, fittings: Fittings, folder: Path) -> list[str]:
+    if len(fittings.ports) > machine.extra_ports:
+        raise MachineError(f"{machine.name} takes {machine.extra_ports} more serial ports")
+    parts: list[str] = []
+    for name in fittings.ports:
+        end = f"socket,id=port-{name},path={_value(port_path(folder, name))},server=on,wait=off"
+        parts += ["-chardev", end]
+        if machine.serial is None:
+            parts += ["-serial", f"chardev:port-{name}"]
+        else:
+            parts += ["-device", f"{machine.serial},chardev=port-{name}"]
+    return parts
+
+
+def _sensors(machine: Machine, fittings: Fittings) -> list[str]:
+    if fittings.sensors and not machine.i2c_buses:
+        raise MachineError(f"{machine.name} has no I2C bus for a sensor")
+    parts: list[str] = []
+    for sensor in fittings.sensors:
+        bus = sensor.bus or machine.i2c_buses[0]
+        if bus not in machine.i2c_buses:
+            known = ", ".join(machine.i2c_buses)
+            raise MachineError(f"{machine.name} has no bus {bus!r}; there are {known}")
+        parts += ["-device", f"tmp105,id={sensor.name},bus={bus},address={sensor.address:#x}"]
+    return parts
+
+
+def _watchdog(machine: Machine, fittings: Fittings) -> list[str]:
+    if not fittings.watchdog:
+        return []
+    if machine.watchdog is None:
+        raise MachineError(f"QEMU shows no watchdog of {machine.name}")
+    return ["-device", machine.watchdog, "-action", "watchdog=reset"]
+
+
+def _value(path: Path) -> str:
+    """A path inside an option, where a comma would end it."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,66 @@
+"""A tiny system to boot: Debian's kernel, busybox and one script, made once per content."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from qemu.board.fdt import without
+from qemu.board.initramfs import initramfs, module_order
+from qemu.board.machine import Machine, Media
+from qemu.board.newc import Entry
+from qemu.board.packages import tree
+
+_INIT = Path(__file__).parent / "guest" / "init"
+
+
+def tiny_media(
+    machine: Machine, cache: Path, *, modules: Sequence[str] = (), more: Sequence[Entry] = ()
+) -> Media:
+    """Kernel, initramfs and device tree for `machine` in `cache`.
+
+    `modules` and `more` add kernel modules and files; an executable `etc/board-start` runs at
+    boot. Raises PackageError, ImageError.
+    """
+    root = tree("tiny-arm64", cache)
+    kernel = next(iter(sorted((root / "boot").glob("vmlinuz-*"))))
+    release = kernel.name.removeprefix("vmlinuz-")
+    wanted = (*machine.modules, *modules)
+    init = _INIT.read_bytes()
+    recipe = msgspec.json.encode((str(root.name), wanted, more))
+    digest = hashlib.sha256(recipe + init + _own_code()).hexdigest()[:16]
+    initrd = cache / "tiny" / f"initrd-{digest}.gz"
+    if not initrd.is_file():
+        loaded = module_order(root / "lib/modules" / release, wanted)
+        busybox = (root / "bin/busybox").read_bytes()
+        _store(initrd, initramfs(busybox, init, loaded, more))
+    return Media(kernel=kernel, initrd=initrd, device_tree=_device_tree(machine, root, cache))
+
+
+def _device_tree(machine: Machine, root: Path, cache: Path) -> Path | None:
+    if machine.device_tree is None:
+        return None
+    folder = next(iter(sorted((root / "usr/lib").glob("linux-image-*"))))
+    blob = (folder / machine.device_tree).read_bytes()
+    for path in machine.device_tree_without:
+        blob = without(blob, path)
+    made = cache / "tiny" / f"{machine.name}-{hashlib.sha256(blob).hexdigest()[:16]}.dtb"
+    if not made.is_file():
+        _store(made, blob)
+    return made
+
+
+def _own_code() -> bytes:
+    """What else decides the bytes: another way of packing makes another file."""
+    folder = Path(__file__).parent
+    return b"".join((folder / name).read_bytes() for name in ("initramfs.py", "newc.py"))
+
+
+def _store(file: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all: other sessions share the cache."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as work:
+        work.write(data)
+    Path(work.name).replace(file)
