@@ -8,7 +8,10 @@ BuildError
 """
 
 
-class BuildError(Exception):
+from boards.errors import BoardsError
+
+
+class BuildError(BoardsError):
     """Base of every error of building an image."""
 
 
