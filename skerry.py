@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _objects(verbs)
     _readings(verbs)
     _boards(verbs)
+    _image(verbs)
     _bench(verbs)
     return top
 
@@ -270,6 +271,29 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     nodes.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form")
     _cloud_options(nodes, output=False)
+
+
+def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("image", help="build disk images of boards")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    build = _verb(does, "build", "boards.image.cli:run", "build the image of a board")
+    build.add_argument("board", help="its name (`skerry boards`), or a board file: ./mine.toml")
+    build.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the image"
+    )
+    build.add_argument(
+        "--interpreted",
+        action="store_true",
+        help="leave the agent as bytecode: builds in seconds, starts slower",
+    )
+    lock = _verb(
+        does, "lock", "boards.image.cli:lock", "show the packages that images are made of"
+    )
+    lock.add_argument("--refresh", action="store_true", help="pin what the mirrors have now")
+    for verb in (build, lock):
+        verb.add_argument(
+            "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+        )
 
 
 def _cloud_options(

@@ -255,7 +255,9 @@ class _Apt:
         self.run("apt-get", "download", "-qq", *names)
 
 
-def _execute(arguments: Sequence[str], environment: Mapping[str, str], at: Path | None = None) -> str:
+def _execute(
+    arguments: Sequence[str], environment: Mapping[str, str], at: Path | None = None
+) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - argv of our own making, no shell
             arguments,

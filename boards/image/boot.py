@@ -58,7 +58,9 @@ def command_line(board: Board) -> str:
     return f"console={device},{console.baud} quiet panic=10"
 
 
-def boot_files(board: Board, kernel: Kernel, busybox: Path, firmware: Path | None) -> dict[str, bytes]:
+def boot_files(
+    board: Board, kernel: Kernel, busybox: Path, firmware: Path | None
+) -> dict[str, bytes]:
     """Every file of the boot partition by its path there."""
     chosen = choose_modules(kernel.modules, (*COMMON, *(RASPBERRY if firmware else VIRTUAL)))
     files = {

@@ -12,9 +12,11 @@ def run(args: Namespace) -> None:
     """Build the image of a board."""
     out: Path = args.output
     cache = _cache(args)
-    built = build(args.board, out.absolute(), cache, _say)
+    built = build(args.board, out.absolute(), cache, _say, compiled=not args.interpreted)
     print(f"{out}: {built.size >> 20} MiB, sha256:{built.sha256}")
-    print(f"{built.sbom.name}: what is in it; slot {built.slot_size / 1e6:.1f} MB; {built.seconds:.1f} s")
+    print(
+        f"{built.sbom.name}: what is in it; slot {built.slot_size / 1e6:.1f} MB; {built.seconds:.1f} s"
+    )
 
 
 def lock(args: Namespace) -> None:

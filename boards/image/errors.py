@@ -7,7 +7,6 @@ BuildError
 └── SpaceError      something does not fit into its partition
 """
 
-
 from boards.errors import BoardsError
 
 

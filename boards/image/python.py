@@ -15,15 +15,16 @@ from boards.image.errors import BuildError
 from boards.packages import Package
 
 VERSION = "3.11"
-UNUSED = frozenset(
-    "test unittest idlelib lib2to3 distutils ensurepip venv pydoc_data turtledemo tkinter curses dbm"
-    " sqlite3 wsgiref xmlrpc xml __phello__ multiprocessing turtle pydoc doctest pdb"
-    " mailbox imaplib nntplib poplib smtplib smtpd telnetlib ftplib cgi cgitb webbrowser antigravity"
-    " this aifc sunau sndhdr imghdr chunk wave colorsys tarfile zipapp pickletools _pyio _pydecimal"
-    " _aix_support _osx_support _bootsubprocess _distutils_system_mod cProfile profile pstats trace"
-    " tabnanny pyclbr modulefinder asynchat asyncore xdrlib nturl2path crypt shelve mailcap"
-    " symtable sched statistics plistlib sitecustomize __hello__ msilib".split()
-)
+_UNUSED = """
+    test unittest idlelib lib2to3 distutils ensurepip venv pydoc_data turtledemo tkinter
+    curses dbm sqlite3 wsgiref xmlrpc xml __phello__ multiprocessing turtle pydoc doctest pdb
+    mailbox imaplib nntplib poplib smtplib smtpd telnetlib ftplib cgi cgitb webbrowser
+    antigravity this aifc sunau sndhdr imghdr chunk wave colorsys tarfile zipapp pickletools
+    _pyio _pydecimal _aix_support _osx_support _bootsubprocess _distutils_system_mod cProfile
+    profile pstats trace tabnanny pyclbr modulefinder asynchat asyncore xdrlib nturl2path
+    crypt shelve mailcap symtable sched statistics plistlib sitecustomize __hello__ msilib
+"""
+UNUSED = frozenset(_UNUSED.split())
 """Packages and modules of the standard library that nothing on a board imports."""
 UNUSED_NATIVE = ("_codecs_", "_curses", "_dbm", "_sqlite3", "_test", "_xx", "xx", "nis", "audioop",
     "ossaudiodev", "readline", "_ctypes_test", "_multibytecodec", "_crypt", "_lsprof", "_tkinter",

@@ -38,7 +38,7 @@ _LINKS = {
     "var/lib/skerry": "/data",
 }
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "data", "boot", "root", "var/lib")
-_PASSWD = "root::0:0:root:/root:/bin/sh\n"
+_USERS = "root::0:0:root:/root:/bin/sh\n"
 _HOSTS = "127.0.0.1 localhost\n"
 
 Packages = Mapping[Package, Path]
@@ -71,7 +71,7 @@ def build_root(
         used.add(_take(packages, source, root / target))
     for source, target in _PLACED.items():
         _place(root / target, (FILES / source).read_bytes())
-    _place(root / "etc/passwd", _PASSWD.encode())
+    _place(root / "etc/passwd", _USERS.encode())
     _place(root / "etc/group", b"root:x:0:\n")
     _place(root / "etc/hosts", _HOSTS.encode())
     if board_file is not None:
@@ -102,7 +102,9 @@ def check_architecture(root: Path) -> None:
                 raise ForeignError(f"{name}: a library, but no ELF file")
             continue
         if elf.machine != AARCH64:
-            raise ForeignError(f"{name}: for ELF machine {elf.machine}, the image is for {AARCH64}")
+            raise ForeignError(
+                f"{name}: for ELF machine {elf.machine}, the image is for {AARCH64}"
+            )
         beside = {other.name for other in file.parent.iterdir()}
         for needed in elf.needed:
             if needed not in there and needed not in beside:

@@ -40,7 +40,10 @@ def need(programs: Mapping[str, str], say: Say) -> None:
 
 
 def run(
-    arguments: Sequence[str | Path], *, extra: Mapping[str, str] | None = None, at: Path | None = None
+    arguments: Sequence[str | Path],
+    *,
+    extra: Mapping[str, str] | None = None,
+    at: Path | None = None,
 ) -> str:
     """What a program printed; raises ToolError with its last words when it fails."""
     words = [str(word) for word in arguments]

@@ -36,7 +36,9 @@ def main() -> int:
         _say("cloud.url is missing in skerry.toml: this node runs alone")
     for label, value in _table(node, "labels").items():
         arguments += ["--label", f"{label}={value}"]
-    _say(f"agent of {name} starts {time.clock_gettime(time.CLOCK_BOOTTIME):.1f} s after the kernel")
+    _say(
+        f"agent of {name} starts {time.clock_gettime(time.CLOCK_BOOTTIME):.1f} s after the kernel"
+    )
     return skerry.main(arguments)
 
 
