@@ -54,6 +54,7 @@ def assemble(layout: Layout, parts: Mapping[Role, Path], out: Path, signature: b
 
     `out` appears whole or not at all.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     try:
         with part.open("wb") as disk:
