@@ -41,7 +41,7 @@ bench: $(READY) ## speed and memory, beside a peer where there is one
 
 lock: $(READY) ## refresh requirements.lock
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --no-emit-options --extra edge --extra cloud --extra apps --extra dev \
+	  --no-emit-find-links --no-emit-options --extra edge --extra cloud --extra boards --extra apps --extra dev \
 	  -o requirements.lock pyproject.toml
 
 clean: ## remove the environment and caches

@@ -52,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     _app(verbs)
     _objects(verbs)
     _readings(verbs)
+    _boards(verbs)
+    _image(verbs)
     _bench(verbs)
     return top
 
@@ -212,6 +214,52 @@ def _readings(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     _cloud_options(logs)
 
 
+def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    boards = _verb(verbs, "boards", "boards.cli:boards", "list boards and what is proven of each")
+    boards.add_argument(
+        "board", nargs="*", help="only these; a path that ends in .toml is read and checked"
+    )
+    boards.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form")
+    flash = _verb(
+        verbs, "flash", "boards.cli:flash", "write an image to a card, verify it, preseed it"
+    )
+    flash.add_argument(
+        "image", help=".img, also packed as .zst, .xz or .gz; or the URL of a registry's blob"
+    )
+    flash.add_argument("device", type=Path, help="the whole card (/dev/sdX), or a file")
+    flash.add_argument("--name", help="the node's name")
+    flash.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="label that the node asks for when it joins; may be repeated",
+    )
+    flash.add_argument("--cloud", metavar="URL", help="where the node connects")
+    flash.add_argument("--ca-pin", metavar="sha256:HEX", help="the authority it must meet there")
+    flash.add_argument("--token", metavar="TOKEN|@FILE", help="join token; @FILE hides it from ps")
+    flash.add_argument("--wifi-ssid", metavar="NAME", help="wireless network")
+    flash.add_argument("--wifi-psk", metavar="KEY|@FILE", help="its passphrase; @FILE as above")
+    flash.add_argument("--wifi-country", metavar="CC", help="where its channels are allowed: DE")
+    flash.add_argument(
+        "--ssh-key",
+        action="append",
+        default=[],
+        metavar="KEY|FILE",
+        help="public key, or a .pub file, that may log in; may be repeated",
+    )
+    flash.add_argument("--sha256", metavar="HEX", help="digest of the image as it is stored")
+    flash.add_argument(
+        "--no-bmap", action="store_true", help="write all of the image although a .bmap is beside"
+    )
+    flash.add_argument(
+        "--size-limit", type=int, default=256, metavar="GB", help="refuse larger devices"
+    )
+    flash.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask; overwrite a file that exists"
+    )
+
+
 def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     group = verbs.add_parser("bench", help="load a cloud")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -229,6 +277,29 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     nodes.add_argument("-o", "--output", choices=("table", "json"), default="table", help="form")
     _cloud_options(nodes, output=False)
+
+
+def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("image", help="build disk images of boards")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    build = _verb(does, "build", "boards.image.cli:run", "build the image of a board")
+    build.add_argument("board", help="its name (`skerry boards`), or a board file: ./mine.toml")
+    build.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the image"
+    )
+    build.add_argument(
+        "--interpreted",
+        action="store_true",
+        help="leave the agent as bytecode: builds in seconds, starts slower",
+    )
+    lock = _verb(
+        does, "lock", "boards.image.cli:lock", "show the packages that images are made of"
+    )
+    lock.add_argument("--refresh", action="store_true", help="pin what the mirrors have now")
+    for verb in (build, lock):
+        verb.add_argument(
+            "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+        )
 
 
 def _cloud_options(
@@ -272,7 +343,7 @@ def _hostname() -> str:
 def _expected(error: Exception) -> bool:
     """Whether the error is one of ours: a text for a person, not a fault of the program."""
     home = type(error).__module__.split(".")[0]
-    return home in {"hal", "edge", "cloud", "wasm_apps"} or isinstance(error, OSError)
+    return home in {"hal", "edge", "cloud", "boards", "wasm_apps"} or isinstance(error, OSError)
 
 
 if __name__ == "__main__":

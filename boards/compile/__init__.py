@@ -1,0 +1,1 @@
+"""Our own code compiled to C and cross-compiled for the board, by Nuitka in module mode."""

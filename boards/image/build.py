@@ -1,0 +1,119 @@
+"""One image, from packages to file. Nothing here needs root, a network only what is not cached."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from boards.board import Board, Role, agent_board_file, find_board
+from boards.compile.compiler import add_compiled
+from boards.image import boot, disk, rootfs, sbom
+from boards.image.agent import add_sources
+from boards.image.errors import PackageError
+from boards.image.tools import PACKAGES, need
+from boards.image.wheels import wheels
+from boards.packages import SETS, Lock, Package, Say, read_lock, unpacked
+
+PROJECT = Path(__file__).parent.parent.parent
+REQUIREMENTS = "requirements.lock"
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image and what is said about it."""
+
+    image: Path
+    sbom: Path
+    sha256: str
+    size: int
+    """Bytes, holes included."""
+    slot_size: int
+    """Bytes of the file system in a slot."""
+    seconds: float
+
+
+class _Sources(NamedTuple):
+    """All that an image is made of, on this machine."""
+
+    system: Mapping[Package, Path]
+    kernel: Mapping[Package, Path]
+    firmware: Mapping[Package, Path]
+    wheels: Mapping[str, Path]
+
+
+def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True) -> Built:
+    """Write the image of a board to `out`, and its bill of materials beside it.
+
+    `name` is a board that ships with Skerry or the path of a board file; the agent is compiled to
+    machine code, or stays bytecode. Raises BuildError for what the building machine lacks, other
+    BoardsErrors for a wrong board.
+    """
+    began = time.monotonic()
+    board = find_board(name)
+    title = Path(name).stem
+    need(PACKAGES, say)
+    lock = read_lock()
+    sources = _sources(board, lock, cache, say)
+
+    def add_agent(site: Path) -> None:
+        if compiled:
+            headers = next(iter(unpacked("headers", lock, cache, say).values()))
+            add_compiled(PROJECT, headers, cache, site, say)
+        else:
+            add_sources(PROJECT, site)
+
+    with tempfile.TemporaryDirectory(prefix="image-", dir=cache) as place:
+        work = Path(place)
+        say("slot: laying out files")
+        used = rootfs.build_root(
+            work / "root",
+            sources.system,
+            sources.wheels,
+            add_agent,
+            agent_board_file(board, title),
+        )
+        say("slot: compressing")
+        slot = work / "slot.squashfs"
+        disk.make_squashfs(work / "root", slot)
+        say("boot: kernel, modules, settings")
+        fat = work / "boot.fat"
+        _make_boot(board, sources, work, fat)
+        say(f"image: writing {out}")
+        signature = hashlib.sha256(title.encode()).digest()[:4]
+        disk.assemble(board.layout, {Role.BOOT: fat, Role.SLOT_A: slot}, out, signature)
+        slot_size = slot.stat().st_size
+    inside = {p: place for p, place in sources.system.items() if p.name in used}
+    inside |= {**sources.kernel, **sources.firmware}
+    bill = out.with_name(f"{out.name}.cdx.json")
+    bill.write_bytes(sbom.document(title, VERSION, inside, sources.wheels.values()))
+    with out.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Built(out, bill, digest, out.stat().st_size, slot_size, time.monotonic() - began)
+
+
+def _sources(board: Board, lock: Lock, cache: Path, say: Say) -> _Sources:
+    kernel, firmware = board.kernel.package, board.kernel.firmware
+    for key, name in (("package", kernel), ("firmware", firmware)):
+        if name is not None and name not in SETS:
+            raise PackageError(f"kernel.{key}: no pinned set of packages for {name!r}")
+    return _Sources(
+        unpacked("system", lock, cache, say),
+        unpacked(kernel, lock, cache, say),
+        unpacked(firmware, lock, cache, say) if firmware else {},
+        wheels(PROJECT / REQUIREMENTS, cache, say),
+    )
+
+
+def _make_boot(board: Board, sources: _Sources, work: Path, out: Path) -> None:
+    files = boot.boot_files(
+        board,
+        boot.Kernel.of(next(iter(sources.kernel.values()))),
+        work / "root/usr/bin/busybox",
+        next(iter(sources.firmware.values()), None),
+    )
+    size = next(p.length for p in board.layout.places() if p.partition.role is Role.BOOT)
+    disk.make_fat(files, out, size, work)

@@ -1,0 +1,66 @@
+"""Kernel modules that a board needs to find its disk, its network and its buses, and no more."""
+
+import lzma
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.image.errors import PackageError
+
+COMMON = ("crc32c_generic", "squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "i2c_dev")
+"""ext4 asks for crc32c by the name of an algorithm, which no dependency shows."""
+VIRTUAL = ("virtio_blk", "virtio_net", "virtio_rng", "i6300esb")
+RASPBERRY = (
+    *("bcm2835", "sdhci_iproc", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
+    *("smsc95xx", "lan78xx", "cdc_ether", "rndis_host"),
+)
+"""Both SD controllers, USB, and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
+
+_DEPENDS = re.compile(rb"(?<=\0)depends=([^\0]*)\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """Modules as the kernel takes them, by name, and the order to load them in."""
+
+    data: Mapping[str, bytes]
+    order: tuple[str, ...]
+
+
+def choose_modules(tree: Path, names: Iterable[str]) -> Modules:
+    """`names` and all they depend on, from a kernel's directory of modules.
+
+    Those built into the kernel are left out; an unknown one raises PackageError.
+    """
+    files = {_name(file.name): file for file in (tree / "kernel").rglob("*.ko*")}
+    builtin = {_name(Path(line).name) for line in _lines(tree / "modules.builtin")}
+    data: dict[str, bytes] = {}
+
+    def add(name: str) -> None:
+        if name in data or name in builtin:
+            return
+        if name not in files:
+            raise PackageError(f"kernel {tree.name} has no module {name}")
+        content = _content(files[name])
+        found = _DEPENDS.search(content)
+        for needed in found[1].decode().split(",") if found and found[1] else ():
+            add(_name(needed))
+        data[name] = content
+
+    for name in names:
+        add(name)
+    return Modules(data, tuple(data))
+
+
+def _name(file: str) -> str:
+    return file.partition(".ko")[0].replace("-", "_")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines()
+
+
+def _content(file: Path) -> bytes:
+    raw = file.read_bytes()
+    return lzma.decompress(raw) if file.suffix == ".xz" else raw
