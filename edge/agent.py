@@ -20,6 +20,7 @@ from edge.node import VERSION, Identity, Node
 from edge.sandbox.engine import Engine
 from edge.store import Store
 from edge.supervisor import Supervisor
+from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.workshop import SandboxWorkshop
 from hal.board import Board
@@ -81,8 +82,14 @@ class _Agent:
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
-        self._node = Node(identity, store, logs, self._supervisor)
-        self._uplink = Uplink(UplinkConfig(config.cloud), self._node, on_link=self._link_changed)
+        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
+        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
+        self._uplink = Uplink(
+            UplinkConfig(config.cloud),
+            self._node,
+            on_link=self._link_changed,
+            on_time=self._timekeeper.heard,
+        )
         self._node.notify = self._uplink.notify
         console = Console(config, self._node, store, board, self._supervisor, self._uplink)
         self._control = ControlServer(config.state / "control.sock", console.handlers())
@@ -99,12 +106,14 @@ class _Agent:
             tasks = [
                 group.create_task(self._supervisor.run()),
                 group.create_task(self._node.keep_statuses()),
+                group.create_task(self._timekeeper.run()),
             ]
             await stopping.wait()
             _log.info("agent stops")
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            self._timekeeper.keep()
             self._uplink.stop()
             await asyncio.wait([uplink], timeout=5)
             uplink.cancel()

@@ -112,8 +112,9 @@ class Connection:
     """Runs once, on one loop."""
 
     def __init__(
-        self, socket: WebSocket, ports: UplinkPorts, wakes: Wakes, opened: Callable[[], None]
+        self, socket: WebSocket, ports: UplinkPorts, wakes: Wakes, opened: Callable[[int], None]
     ) -> None:
+        """`opened` is called with the cloud's time, ns since 1970 UTC."""
         self._socket = socket
         self._ports = ports
         self._wakes = wakes
@@ -250,7 +251,7 @@ class Connection:
             self._session.start_epoch(self._epoch)
         else:
             self._on_telemetry_acked(TelemetryAcked(self._epoch, event.acked_seq))
-        self._opened()
+        self._opened(event.time_ns)
         for wake in (self._wakes.telemetry, self._wakes.status, self._wakes.logs):
             wake.set()
 

@@ -273,7 +273,7 @@ class HollowNode:
             self.online = False
         return f"{closed.code.value}: {closed.reason}"
 
-    def _opened(self) -> None:
+    def _opened(self, _time_ns: int) -> None:
         self._tally.opened(again=self._opened_once)
         self._opened_once = self.online = True
         self._opened_at = clock.monotonic()

@@ -12,7 +12,10 @@ import msgspec
 
 from edge.logbuffer import LogBuffer
 from edge.store import Store
+from edge.store.errors import StoreError
+from edge.store.outbox import Outbox
 from edge.supervisor import Supervisor
+from edge.timekeeper import Timekeeper
 from edge.wire import limits
 from edge.wire.codec import (
     decode_app_spec,
@@ -21,7 +24,7 @@ from edge.wire.codec import (
 )
 from edge.wire.errors import DecodeError
 from edge.wire.events import DesiredStep
-from edge.wire.messages import AppState, AppStatus, DesiredApp, Hello, StatusItem
+from edge.wire.messages import AppState, AppStatus, DesiredApp, Entry, Hello, StatusItem
 
 VERSION = "0.1.0"
 APP = "app"
@@ -41,14 +44,34 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     resources: Sequence[str]
 
 
+class _TimedOutbox:
+    """The store's outbox, read with corrected times."""
+
+    def __init__(self, outbox: Outbox, timekeeper: Timekeeper) -> None:
+        self._outbox = outbox
+        self._timekeeper = timekeeper
+        self.trim = outbox.trim
+        self.new_epoch = outbox.new_epoch
+        self.subscribe = outbox.subscribe
+
+    def read(self, after: int, max_bytes: int, max_entries: int) -> Sequence[Entry]:
+        """Entries above `after`, oldest first."""
+        return self._timekeeper.corrected(self._outbox.read(after, max_bytes, max_entries))
+
+
 class Node:
     """Implements the uplink's ports. Belongs to the loop's thread unless a method says otherwise."""
 
     def __init__(
-        self, identity: Identity, store: Store, logs: LogBuffer, supervisor: Supervisor
+        self,
+        identity: Identity,
+        store: Store,
+        logs: LogBuffer,
+        supervisor: Supervisor,
+        timekeeper: Timekeeper,
     ) -> None:
         self.identity = identity
-        self.outbox = store.outbox
+        self.outbox = _TimedOutbox(store.outbox, timekeeper)
         self.logs = logs
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
@@ -68,6 +91,7 @@ class Node:
             for (kind, name), data in self._store.reported.items().items()
             if kind == APP
         }
+        self._kept = {name: (said.state, said.restarts) for name, said in remembered.items()}
         for name in remembered.keys() | held:
             restarts = remembered[name].restarts if name in remembered else 0
             self._supervisor.remember(name, held=name in held, restarts=restarts)
@@ -85,8 +109,8 @@ class Node:
             node=identity.name,
             boot_id=identity.boot_id,
             agent=VERSION,
-            epoch=self.outbox.epoch,
-            last_seq=self.outbox.last_seq,
+            epoch=self._store.outbox.epoch,
+            last_seq=self._store.outbox.last_seq,
             revision=self._store.desired.revision,
             labels=dict(identity.labels),
             board=identity.board,
@@ -133,17 +157,21 @@ class Node:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            now = {
-                name: (status.state, status.restarts)
-                for name, (status, _) in self._supervisor.statuses().items()
-            }
-            for name in self._kept.keys() - now.keys():
-                await asyncio.to_thread(self._store.reported.remove, APP, name)
-            for name, (status, _) in self._supervisor.statuses().items():
-                if self._kept.get(name) != now.get(name):
-                    data = encode_app_status(status)
-                    await asyncio.to_thread(self._store.reported.put, APP, name, data)
-            self._kept = now
+            try:
+                await self._keep_changed()
+            except (StoreError, OSError) as error:
+                _log.error("states are not kept, and wait for the next change: %s", error)
+
+    async def _keep_changed(self) -> None:
+        statuses = {name: status for name, (status, _) in self._supervisor.statuses().items()}
+        for name in self._kept.keys() - statuses.keys():
+            await asyncio.to_thread(self._store.reported.remove, APP, name)
+            del self._kept[name]
+        for name, status in statuses.items():
+            if self._kept.get(name) != (status.state, status.restarts):
+                data = encode_app_status(status)
+                await asyncio.to_thread(self._store.reported.put, APP, name, data)
+                self._kept[name] = (status.state, status.restarts)
 
     # --- helpers -------------------------------------------------------------------------------
 

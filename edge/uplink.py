@@ -73,13 +73,18 @@ class Uplink:
         ports: UplinkPorts,
         *,
         on_link: Callable[[LinkStatus], None] | None = None,
+        on_time: Callable[[int], None] | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`on_link` hears of each change of `link`, on the loop. Raises AddressError."""
+        """`on_link` hears of each change of `link`, `on_time` the cloud's time (ns) before it.
+
+        Both on the loop. Raises AddressError.
+        """
         Address.parse(config.url, ("http", "https"))
         self._config = config
         self._ports = ports
         self._on_link = on_link
+        self._on_time = on_time
         self._backoff = Backoff(uniform)
         self._wakes = Wakes()
         self._hurry = asyncio.Event()
@@ -161,7 +166,9 @@ class Uplink:
         finally:
             self._hurry.clear()
 
-    def _opened(self) -> None:
+    def _opened(self, time_ns: int) -> None:
+        if self._on_time is not None:
+            self._on_time(time_ns)
         self._show(LinkState.ONLINE, "")
 
     def _show(self, state: LinkState, error: str, next_try: float | None = None) -> None:
