@@ -69,11 +69,11 @@ class Fat:
             raise BootPartitionError("the boot partition's FAT file system is damaged")
         self._read = read
         self._start = start
-        self._cluster_size = sector * per_cluster
+        self._cluster_size: int = sector * per_cluster
         self._table_at = [start + (reserved + n * table) * sector for n in range(copies)]
         self._root_at = start + (reserved + copies * table) * sector
         self._root_size = roots * 32
-        self._data_at = self._root_at + -(-self._root_size // sector) * sector
+        self._data_at: int = self._root_at + -(-self._root_size // sector) * sector
         clusters = (sectors - (self._data_at - start) // sector) // per_cluster
         self._wide = roots == 0
         self._limit = clusters + 2
