@@ -11,7 +11,7 @@ import msgspec
 from boards import preseed
 from boards.board import Board, find_board, names
 from boards.errors import PreseedError, TargetRefusedError
-from boards.flash.flasher import Phase
+from boards.flash.flasher import Phase, prepare
 from boards.flash.flasher import flash as put
 from boards.flash.judge import Facts, Kind, judge
 from boards.flash.machine import Machine
@@ -46,6 +46,7 @@ def flash(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap)
     try:
+        prepare(source, settings)
         facts = Machine().facts(args.device)
         judge(facts, image_size=source.size, limit_gb=args.size_limit, sure=args.yes)
         _agree(facts, sure=args.yes)

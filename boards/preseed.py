@@ -116,8 +116,8 @@ def parse(data: bytes) -> Preseed:
     return settings
 
 
-def check(settings: Preseed) -> None:
-    """Raises PreseedError for the first setting that could not work."""
+def check(settings: Preseed, *, whole: bool = True) -> None:
+    """Raises PreseedError for the first setting that could not work; a part may lack others."""
     node, cloud, wifi = settings.node, settings.cloud, settings.wifi
     _match("node.name", node.name, _NODE, "a DNS label: a-z, 0-9 and '-', at most 63")
     for name, value in node.labels.items():
@@ -131,14 +131,14 @@ def check(settings: Preseed) -> None:
     _match("cloud.url", cloud.url, _URL, "an address like https://cloud.example:8480")
     _match("cloud.ca-pin", cloud.ca_pin, _PIN, "sha256: and 64 hex digits in lower case")
     _match("cloud.token", cloud.token, _TOKEN, "printable ASCII without spaces", secret=True)
-    if cloud.url is None and (cloud.token or cloud.ca_pin):
+    if whole and cloud.url is None and (cloud.token or cloud.ca_pin):
         raise PreseedError("cloud.url: missing; a token or a pin is of no use without it")
     if wifi.ssid is not None and not 1 <= len(wifi.ssid.encode()) <= 32:  # noqa: PLR2004 - IEEE 802.11
         raise PreseedError("wifi.ssid: needs 1 to 32 bytes")
     _match(
         "wifi.psk", wifi.psk, _PASSPHRASE, "8 to 63 ASCII characters or 64 hex digits", secret=True
     )
-    if wifi.ssid is None and wifi.psk is not None:
+    if whole and wifi.ssid is None and wifi.psk is not None:
         raise PreseedError("wifi.ssid: missing; a key is of no use without it")
     _match("wifi.country", wifi.country, _COUNTRY, "two capitals: DE, GB, US")
     for number, line in enumerate(settings.ssh.keys):

@@ -1,13 +1,14 @@
 """Just enough FAT16 and FAT32 to read and replace one file of the root directory. Pure.
 
 Reading goes through a function; replacing gives edits for somebody else to write, in an order
-that leaves a readable file system when it is cut: data, then the tables, then the directory.
+that loses nothing when it is cut: new data, its chain, the directory entry, then the old chain.
 Format: Microsoft, FAT: General Overview of On-Disk Format, 1.03.
 """
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from boards.errors import BootPartitionError
 
@@ -68,11 +69,11 @@ class Fat:
             raise BootPartitionError("the boot partition's FAT file system is damaged")
         self._read = read
         self._start = start
-        self._cluster_size = sector * per_cluster
+        self._cluster_size: int = sector * per_cluster
         self._table_at = [start + (reserved + n * table) * sector for n in range(copies)]
         self._root_at = start + (reserved + copies * table) * sector
         self._root_size = roots * 32
-        self._data_at = self._root_at + -(-self._root_size // sector) * sector
+        self._data_at: int = self._root_at + -(-self._root_size // sector) * sector
         clusters = (sectors - (self._data_at - start) // sector) // per_cluster
         self._wide = roots == 0
         self._limit = clusters + 2
@@ -85,7 +86,9 @@ class Fat:
         info = int.from_bytes(boot[48:50], "little") if self._wide else 0
         self._info_at = start + info * sector if 0 < info < reserved else None
         raw = read(self._table_at[0], self._limit * width)
-        self._table = list(struct.unpack(f"<{self._limit}{'I' if self._wide else 'H'}", raw))
+        self._table: list[int] = list(
+            struct.unpack(f"<{self._limit}{'I' if self._wide else 'H'}", raw)
+        )
 
     def find(self, name: str) -> Entry:
         """The file of that name, upper or lower case; raises BootPartitionError."""
@@ -108,27 +111,27 @@ class Fat:
         return data[: entry.size]
 
     def replacing(self, entry: Entry, data: bytes) -> Sequence[Edit]:
-        """What to write so that the file holds `data`; room is taken and given back."""
+        """What to write so that the file holds `data`; it holds the old until the entry is written."""
         old = self._chain(entry.first) if entry.first else []
-        need = -(-len(data) // self._cluster_size)
-        kept = old[:need]
-        clusters = kept + self._free(need - len(kept))
-        table = list(self._table)
+        clusters = self._free(-(-len(data) // self._cluster_size))
+        linked = list(self._table)
+        for cluster, after in pairwise([*clusters, self._mark]):
+            linked[cluster] = self._merged(linked[cluster], after)
+        freed = list(linked)
         for cluster in old:
-            table[cluster] = self._merged(table[cluster], 0)
-        for cluster, after in (
-            zip(clusters, [*clusters[1:], self._mark], strict=True) if need else ()
-        ):
-            table[cluster] = self._merged(table[cluster], after)
-        padded = data.ljust(need * self._cluster_size, b"\0")
-        edits = [
-            Edit(self._place(c), padded[n * self._cluster_size : (n + 1) * self._cluster_size])
-            for n, c in enumerate(clusters)
+            freed[cluster] = self._merged(freed[cluster], 0)
+        padded = data.ljust(len(clusters) * self._cluster_size, b"\0")
+        parts = (
+            padded[at : at + self._cluster_size]
+            for at in range(0, len(padded), self._cluster_size)
+        )
+        return [
+            *(Edit(self._place(c), part) for c, part in zip(clusters, parts, strict=True)),
+            *self._table_edits(self._table, linked),
+            self._entry_edit(entry, clusters[0] if clusters else 0, len(data)),
+            *self._table_edits(linked, freed),
+            *self._info_edits(len(old) - len(clusters)),
         ]
-        edits += self._table_edits(table)
-        edits += self._info_edits(len(old) - need)
-        edits.append(self._entry_edit(entry, clusters[0] if clusters else 0, len(data)))
-        return edits
 
     @property
     def _mark(self) -> int:
@@ -164,10 +167,10 @@ class Fat:
             raise BootPartitionError("the boot partition is full: no room for the settings")
         return found
 
-    def _table_edits(self, table: list[int]) -> Iterator[Edit]:
+    def _table_edits(self, before: list[int], after: list[int]) -> Iterator[Edit]:
         width, code = (4, "<I") if self._wide else (2, "<H")
         for at in self._table_at:
-            for cluster, (old, new) in enumerate(zip(self._table, table, strict=True)):
+            for cluster, (old, new) in enumerate(zip(before, after, strict=True)):
                 if old != new:
                     yield Edit(at + cluster * width, struct.pack(code, new))
 

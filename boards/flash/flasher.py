@@ -1,7 +1,7 @@
 """The work in order: write, verify, settings, verify them too. Success is returned, all else raised.
 
-The head with the partition table is wiped first and written last, after everything else is on the
-disk and the image has proven to be what its digest says: a card that was not finished does not boot.
+The head with the partition table is wiped first and written last, when everything else was read
+back and the image has proven to be what its digest says: a card that was not finished does not boot.
 """
 
 import hashlib
@@ -50,18 +50,28 @@ class Report:
     """What `skerry.toml` now holds, when it was changed."""
 
 
+def prepare(source: Source, settings: Preseed) -> None:
+    """Raises now what would be raised after writing, as far as it can be known."""
+    image = source.head()
+    if settings == Preseed():
+        return
+    if image is None:
+        preseed.check(settings, whole=False)
+    else:
+        _prepared(image.read, settings)
+
+
 def flash(
     source: Source, target: Target, settings: Preseed, progress: Progress | None = None
 ) -> Report:
     """Put the image and the settings on the target; whatever fails is raised."""
     show = progress or _silent
-    changes = settings != Preseed()
-    image = source.head()
-    if changes and image is not None:
-        _prepared(image.read, settings)
-    written = write(source, target, show)
-    verify(target, written, show)
-    merged = _apply(target, settings) if changes else None
+    prepare(source, settings)
+    body, head = write_body(source, target, show)
+    verify(target, body, show)
+    written = [*body, *write_head(target, head)]
+    verify(target, written[len(body) :], _silent)
+    merged = _apply(target, settings) if settings != Preseed() else None
     return Report(
         data=sum(piece.length for piece in written if piece.digest),
         zeros=sum(piece.length for piece in written if not piece.digest),
@@ -69,8 +79,10 @@ def flash(
     )
 
 
-def write(source: Source, target: Target, progress: Progress) -> Sequence[Written]:
-    """Everything of the source; returns when the device has it."""
+def write_body(
+    source: Source, target: Target, progress: Progress
+) -> tuple[Sequence[Written], Sequence[Piece]]:
+    """Everything but the head, which is returned; returns when the device has it."""
     target.wipe(HEAD)
     target.sync()
     written: list[Written] = []
@@ -82,7 +94,12 @@ def write(source: Source, target: Target, progress: Progress) -> Sequence[Writte
             written.append(_put(target, piece))
         progress(Phase.WRITE, source.passed, source.total)
     target.sync()
-    written += [_put(target, piece) for piece in head]
+    return written, head
+
+
+def write_head(target: Target, head: Sequence[Piece]) -> Sequence[Written]:
+    """What makes the rest a disk; returns when the device has it."""
+    written = [_put(target, piece) for piece in head]
     target.sync()
     return written
 

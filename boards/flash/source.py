@@ -16,7 +16,7 @@ import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
 from typing import IO, Protocol, cast
 from urllib.parse import urlsplit
@@ -92,7 +92,7 @@ def open_source(image: str, *, sha256: str | None = None, use_map: bool = True) 
         return _open_url(image, sha256)
     path = Path(image)
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=0)
         if not path.is_file():
             raise ImageError(f"{path}: not a file")
     except OSError as fault:
@@ -113,7 +113,7 @@ def open_source(image: str, *, sha256: str | None = None, use_map: bool = True) 
 class RawImage:
     """An image file as it will be on the card; its holes need no reading."""
 
-    def __init__(self, path: Path, file: BufferedReader, block_map: bmap.BlockMap | None) -> None:
+    def __init__(self, path: Path, file: FileIO, block_map: bmap.BlockMap | None) -> None:
         self._path = path
         self._file = file
         self.size: int | None = os.fstat(file.fileno()).st_size
@@ -137,8 +137,7 @@ class RawImage:
     def read(self, start: int, length: int) -> bytes:
         """Exactly these bytes."""
         try:
-            self._file.seek(start)
-            data = self._file.read(length)
+            data = os.pread(self._file.fileno(), length, start)
         except OSError as fault:
             raise ImageError(f"{self._path}: {fault.strerror} at byte {start}") from fault
         if len(data) < length:
@@ -270,7 +269,10 @@ class _Passing(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        data, self._first = self._first or self._below.read(size), b""
+        if self._first and size >= 0:
+            data, self._first = self._first[:size], self._first[size:]
+        else:
+            data, self._first = self._first + self._below.read(size), b""
         self._hash.update(data)
         self.passed += len(data)
         return data
@@ -350,7 +352,7 @@ def _block_map(path: Path) -> bmap.BlockMap | None:
     return None
 
 
-def _check_file(path: Path, file: BufferedReader, sha256: str) -> None:
+def _check_file(path: Path, file: FileIO, sha256: str) -> None:
     found = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     if found != sha256:

@@ -12,7 +12,7 @@ import os
 import struct
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Self
+from typing import NoReturn, Self
 
 from boards.errors import DeviceFailedError, FlashError, ImageError, TargetRefusedError
 from boards.flash.judge import Facts, Kind
@@ -45,10 +45,9 @@ class Target:
             self._descriptor = self._open_block() if self.is_block else self._open_file()
         except OSError as fault:
             self._release_buffer()
+            reason = fault.strerror or str(fault)
             if fault.errno == errno.EBUSY:
                 reason = "in use: something is mounted from it or built on it (see: lsblk)"
-            else:
-                reason = fault.strerror
             raise TargetRefusedError(f"{self.path}: {reason}") from fault
 
     def write(self, start: int, data: bytes) -> None:
@@ -90,9 +89,7 @@ class Target:
             with self._device("reading", at):
                 got = os.preadv(self._descriptor, [self._view[:size]], at)
             if got < size:
-                raise DeviceFailedError(
-                    f"{self.path}: gave {got} of {size} bytes at byte {at}. {UNFINISHED}"
-                )
+                self._explain_short_read(at, got, size)
             parts.append(self._view[:size].tobytes())
         return b"".join(parts)
 
@@ -181,6 +178,15 @@ class Target:
             f"{UNFINISHED}"
         )
 
+    def _explain_short_read(self, start: int, got: int, size: int) -> NoReturn:
+        """As with writes, the error of what is left says why."""
+        self._set_direct(start + got, size - got)
+        with self._device("reading", start + got):
+            os.preadv(self._descriptor, [self._view[got:size]], start + got)
+        raise DeviceFailedError(
+            f"{self.path}: gave {got} of {size} bytes at byte {start} and no reason. {UNFINISHED}"
+        )
+
     def _write_zeros(self, start: int, length: int) -> None:
         for at in range(start, start + length, CHUNK):
             size = min(CHUNK, start + length - at)
@@ -218,11 +224,11 @@ class Target:
             raise self._failed(doing, at, fault) from fault
 
     def _failed(self, doing: str, at: int, fault: OSError) -> DeviceFailedError:
-        reason = f"{fault.strerror}; worn out, or badly seated: try another reader or card"
+        reason = f"{fault.strerror}: worn out or badly seated, try another reader or card"
         if fault.errno in _GONE:
-            reason = f"{fault.strerror}: was it pulled out?"
+            reason = f"{fault.strerror}: pulled out, or its reader failed"
         elif fault.errno in _FULL:
             reason = f"{fault.strerror}: no room for the image"
         elif fault.errno in _PROTECTED:
-            reason = f"{fault.strerror}: write-protected?"
+            reason = f"{fault.strerror}: it is write-protected"
         return DeviceFailedError(f"{self.path}: {doing} at byte {at}: {reason}. {UNFINISHED}")

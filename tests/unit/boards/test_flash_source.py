@@ -1,0 +1,170 @@
+"""Images as they come: sparse, packed, cut short, over the network."""
+
+import gzip
+import hashlib
+import http.server
+import lzma
+import threading
+from contextlib import contextmanager
+
+import pytest
+from backports import zstd
+
+from boards.errors import ImageError
+from boards.flash.source import open_source
+from tests.support.card_image import block_map, card_image
+
+PACKERS = {"xz": lzma.compress, "gz": gzip.compress, "zst": zstd.compress, "plain": bytes}
+
+
+@pytest.fixture
+def image(tmp_path):
+    return card_image(tmp_path / "card.img")
+
+
+def whole(source, size: int = 8 << 20) -> bytes:
+    """What would be on a card that held 0xEE everywhere."""
+    card = bytearray(b"\xee" * size)
+    for piece in source.pieces():
+        card[piece.start : piece.end] = piece.data or bytes(piece.length)
+    source.close()
+    return bytes(card)
+
+
+def test_a_sparse_image_comes_whole_and_its_holes_unread(image):
+    source = open_source(str(image))
+    pieces = list(source.pieces())
+    assert sum(piece.length for piece in pieces if piece.data) < 3 << 20
+    source.close()
+    assert whole(open_source(str(image))) == image.read_bytes()
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_packed_image_is_known_by_its_bytes_not_its_name(image, packer, tmp_path):
+    packed = tmp_path / "download"
+    packed.write_bytes(PACKERS[packer](image.read_bytes()))
+    source = open_source(str(packed))
+    assert whole(source) == image.read_bytes()
+    assert source.passed == source.total
+
+
+@pytest.mark.parametrize("packer", ["xz", "gz", "zst"])
+@pytest.mark.parametrize("keep", [10, -9])
+def test_a_packed_image_that_is_cut_short_is_noticed(image, packer, keep, tmp_path):
+    packed = tmp_path / "download"
+    packed.write_bytes(PACKERS[packer](image.read_bytes())[:keep])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        whole(open_source(str(packed)))
+
+
+@pytest.mark.parametrize("packer", ["xz", "gz", "zst"])
+def test_a_packed_image_with_a_wrong_byte_is_noticed(image, packer, tmp_path):
+    data = bytearray(PACKERS[packer](image.read_bytes()))
+    data[len(data) // 2] ^= 0x40
+    packed = tmp_path / "download"
+    packed.write_bytes(data)
+    digest = hashlib.sha256(PACKERS[packer](image.read_bytes())).hexdigest()
+    with pytest.raises(ImageError, match="get it again"):
+        open_source(str(packed), sha256=digest)
+    if packer != "zst":  # a zstd frame need not carry a checksum
+        with pytest.raises(ImageError, match="damaged or cut short"):
+            whole(open_source(str(packed)))
+
+
+def test_an_image_of_no_whole_sectors_is_refused(tmp_path):
+    for name, data in (
+        ("odd.img", b"x" * 1000),
+        ("empty.img", b""),
+        ("odd.xz", lzma.compress(b"x")),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ImageError, match=r"no multiple of 512|is empty"):
+            whole(open_source(str(tmp_path / name)))
+
+
+def test_a_path_that_is_no_image_is_told(tmp_path):
+    for path in (tmp_path, tmp_path / "gone.img"):
+        with pytest.raises(ImageError, match=r"Is a directory|No such file"):
+            open_source(str(path))
+    with pytest.raises(ImageError, match="64 hex digits"):
+        open_source(str(tmp_path), sha256="sha256:xy")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_with_a_block_map_only_what_it_lists_is_written(image, packed, tmp_path):
+    data = image.read_bytes()
+    (tmp_path / "card.img.bmap").write_bytes(block_map(data, "0,256-300,1283-1500"))
+    path = image
+    if packed:
+        path = tmp_path / "card.img.xz"
+        path.write_bytes(lzma.compress(data))
+    card = whole(open_source(str(path)))
+    assert card[:4096] == data[:4096]
+    assert card[256 * 4096 : 301 * 4096] == data[256 * 4096 : 301 * 4096]
+    assert card[1283 * 4096 : 1501 * 4096] == data[1283 * 4096 : 1501 * 4096]
+    assert card[4096:8192] == b"\xee" * 4096
+    assert whole(open_source(str(path), use_map=False)) == data
+
+
+def test_a_block_map_of_another_image_is_refused(image, tmp_path):
+    (tmp_path / "card.bmap").write_bytes(block_map(bytes(8192), "0"))
+    with pytest.raises(ImageError, match="the map is another image's"):
+        open_source(str(image))
+
+
+@contextmanager
+def registry(blob: bytes, *, keep: int | None = None, status: int = 200):
+    """A server of one blob that can break off."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(blob)))
+            self.end_headers()
+            self.wfile.write(blob[:keep])
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        digest = hashlib.sha256(blob).hexdigest()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v2/images/blobs/sha256:{digest}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_blob_of_a_registry_is_streamed_and_checked(image, packer):
+    with registry(PACKERS[packer](image.read_bytes())) as url:
+        assert whole(open_source(url)) == image.read_bytes()
+
+
+def test_a_blob_that_is_another_is_refused(image):
+    blob = image.read_bytes()
+    with registry(blob) as url:
+        wrong = url[:-64] + "00" * 32
+        with pytest.raises(ImageError, match=f"not sha256:{'00' * 32}"):
+            whole(open_source(wrong))
+        with pytest.raises(ImageError, match="--sha256 differ"):
+            open_source(url, sha256="11" * 32)
+
+
+def test_a_blob_that_breaks_off_is_refused(image):
+    refused = pytest.raises(ImageError, match=r"not sha256|cannot be read")
+    with registry(image.read_bytes(), keep=5 << 20) as url, refused:
+        whole(open_source(url))
+
+
+def test_a_registry_that_refuses_or_is_not_there_is_told():
+    with registry(b"x", status=404) as url, pytest.raises(ImageError, match="answers 404"):
+        open_source(url)
+    with pytest.raises(ImageError, match="nothing answers"):
+        open_source(url)
+    with pytest.raises(ImageError, match="no digest to check it by"):
+        open_source("http://127.0.0.1:9/barn.img")
+    with pytest.raises(ImageError, match="only http and https"):
+        open_source("ftp://x/blobs/sha256:" + "0" * 64)
