@@ -6,7 +6,7 @@ from nuitka.plugins.PluginBase import NuitkaPluginBase
 from boards.image.agent import OWN
 
 
-class SkerryPlugin(NuitkaPluginBase):  # type: ignore[misc] - Nuitka has no types
+class SkerryPlugin(NuitkaPluginBase):  # type: ignore[misc]  # no types
     """Keeps everything not ours as bytecode: compiled, it is no faster and ten times as large."""
 
     plugin_name = "skerry"
