@@ -65,7 +65,9 @@ async def test_labels_that_a_person_set_are_kept_when_the_node_comes_again(cloud
     assert (await cloud.objects.get(Node, "n1")).metadata.labels == {"site": "s"}
 
 
-async def test_a_connected_node_whose_object_is_deleted_is_sent_away_and_known_when_it_comes(cloud):
+async def test_a_connected_node_whose_object_is_deleted_is_sent_away_and_known_when_it_comes(
+    cloud,
+):
     node = await cloud.join(hello(labels={"site": "north"}))
     await cloud.objects.delete(Node, "n1")
     closed = await node.closed()
