@@ -43,7 +43,19 @@ def test_the_agent_answers_at_the_console_of_a_first_boot(tmp_path):
     for name in (KERNEL, INITRAMFS):
         subprocess.run(["mcopy", "-i", f"{image}@@4M", f"::/{name}", tmp_path / name], check=True)
     command = [
-        *(QEMU, "-M", "virt", "-cpu", "cortex-a53", "-m", "512", "-nographic", "-no-reboot"),
+        *(
+            QEMU,
+            "-M",
+            "virt",
+            "-cpu",
+            "cortex-a53",
+            "-m",
+            "512",
+            "-nographic",
+            "-no-reboot",
+            "-nic",
+            "none",
+        ),
         *("-kernel", tmp_path / KERNEL, "-initrd", tmp_path / INITRAMFS),
         *("-append", command_line(find_board("virt"))),
         *("-drive", f"if=none,id=d,format=raw,file={image}", "-device", "virtio-blk-pci,drive=d"),
