@@ -30,7 +30,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 test: check ## everything that proves the project
-	@.ci/packages skopeo
+	@.ci/packages skopeo dosfstools mtools
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test-fast: $(READY) ## the tests that take seconds
