@@ -150,7 +150,7 @@ def test_a_full_line_takes_what_it_can_before_the_timeout() -> None:
     far = PtyFar()
     flood = bytes(1 << 20)
     with far.board.open_serial("serial0", CONFIG) as port:
-        taken = port.write(flood, timeout=0)
-        assert 0 < taken < len(flood)
-        assert port.write(flood, timeout=0) == 0
+        # The kernel makes a little room again while it moves bytes on; then the line is full.
+        taken = list(iter(lambda: port.write(flood, timeout=0), 0))
+        assert 0 < sum(taken) < len(flood)
     far.hang_up()
