@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 VERSION = "0.1.0"
-DEFAULT_CLOUD = "http://127.0.0.1:8480"
+DEFAULT_CLOUD = "https://127.0.0.1:8480"
 STATE_HOME = (
     Path("/var/lib/skerry") if os.geteuid() == 0 else Path("~/.local/state/skerry").expanduser()
 )
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _cloud(verbs)
     _agent(verbs)
     _app(verbs)
+    _identities(verbs)
     _objects(verbs)
     _readings(verbs)
     _boards(verbs)
@@ -81,9 +82,26 @@ def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     verb.add_argument("--data", type=Path, default=STATE_HOME / "cloud", help="database and blobs")
     verb.add_argument(
-        "--insecure",
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME|ADDRESS",
+        help="how nodes and people reach it, beside this host's own name; may be repeated",
+    )
+    verb.add_argument(
+        "--node-days", type=int, default=90, metavar="DAYS", help="life of a node's certificate"
+    )
+    verb.add_argument(
+        "--reenrol-days",
+        type=int,
+        default=365,
+        metavar="DAYS",
+        help="how long after its end it still proves who the node is; 0: never",
+    )
+    verb.add_argument(
+        "--insecure-loopback",
         action="store_true",
-        help="allow an address that is not loopback although nothing is encrypted yet",
+        help="for tests: neither TLS nor identities; refused for any other address",
     )
 
 
@@ -91,6 +109,12 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     run = _verb(verbs, "agent", "edge.cli:run", "run the agent, or talk to the one that runs here")
     run.add_argument("--name", default=_hostname(), help="the node's name")
     run.add_argument("--cloud", default=_default_cloud(), metavar="URL", help="where to connect")
+    run.add_argument(
+        "--token",
+        metavar="TOKEN|@FILE",
+        help="join token, used once; a cloud of yours on this machine needs none",
+    )
+    run.add_argument("--ca-pin", metavar="sha256:HEX", help="the CA to meet, when without a token")
     run.add_argument(
         "--label",
         action="append",
@@ -173,6 +197,62 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long --wait waits"
     )
     _cloud_options(deploy)
+
+
+def _identities(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    where = "cloud.client.identities"
+    token = verbs.add_parser("token", help="let boards join")
+    does = token.add_subparsers(title="verbs", metavar="VERB", required=True)
+    create = _verb(does, "create", f"{where}:token_create", "print a join token, once")
+    create.add_argument("--uses", type=int, default=1, help="how many boards may join with it")
+    create.add_argument("--expires", default="24h", metavar="TIME", help="30m, 24h, 7d")
+    create.add_argument("--pattern", default="*", help="names it may be used for: barn-*")
+    create.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="label that each board gets; may be repeated",
+    )
+    create.add_argument(
+        "--claim",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="label that a board may choose for itself, as a pattern; may be repeated",
+    )
+    _cloud_options(create)
+    _cloud_options(_verb(does, "list", f"{where}:token_list", "show tokens without secrets"))
+    delete = _verb(does, "delete", f"{where}:token_delete", "make tokens worthless")
+    delete.add_argument("tokens", nargs="+", metavar="token", help="as `skerry token list` shows")
+    _cloud_options(delete, output=False)
+    node = verbs.add_parser("node", help="approve and revoke boards")
+    does = node.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _cloud_options(_verb(does, "requests", f"{where}:requests", "show boards that wait to join"))
+    for name, text in (
+        ("approve", "let a waiting board in"),
+        ("refuse", "forget a waiting board"),
+        ("revoke", "end a board's identity and its connection, now"),
+    ):
+        verb = _verb(does, name, f"{where}:{name}", text)
+        verb.add_argument("node", help="its name")
+        _cloud_options(verb, output=False)
+    authority = verbs.add_parser("ca", help="the cloud's certificate authority")
+    does = authority.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, text in (
+        ("show", "show whom nodes trust"),
+        ("rotate", "make the next CA; nodes learn to trust it"),
+        ("activate", "issue from the next CA"),
+        ("retire", "distrust the older CA"),
+    ):
+        verb = _verb(does, name, f"{where}:ca", text)
+        verb.set_defaults(step=name)
+        if name in {"activate", "retire"}:
+            verb.add_argument("--force", action="store_true", help="although nodes lag behind")
+        _cloud_options(verb)
+    trust = _verb(verbs, "trust", "cloud.client.contexts:trust", "trust the CA of a cloud")
+    trust.add_argument("url", help="https://cloud.example:8480")
+    trust.add_argument("--pin", required=True, metavar="sha256:HEX", help="from `skerry ca show`")
 
 
 def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:

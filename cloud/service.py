@@ -34,6 +34,9 @@ from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
 from cloud.metrics import Metrics
+from cloud.pki.enrolment import Policy
+from cloud.pki.identities import Identities, names_of
+from cloud.pki.peer import PeerProtocol
 from cloud.registry.artifacts import Artifacts
 from cloud.registry.registry import Registry
 from cloud.registry.routes import registry_routes
@@ -57,6 +60,8 @@ GARBAGE_SECONDS = 3600.0
 """How often blobs that nothing names are looked for."""
 RETENTION_SECONDS = 600.0
 """How often old readings are looked for."""
+IDENTITIES_SECONDS = 3600.0
+"""How often the service looks at its own certificate, and forgets what ended long ago."""
 SHUTDOWN_SECONDS = 5
 """Requests that still run when the service is asked to stop get this long."""
 
@@ -70,8 +75,12 @@ class Config:
     data_dir: Path
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
-    insecure: bool = False
-    """Listen also where others can reach it, without TLS."""
+    insecure_loopback: bool = False
+    """Without TLS and identities; only where nobody else can reach it."""
+    names: tuple[str, ...] = ()
+    """Further names and addresses by which nodes and people reach the service."""
+    policy: Policy = field(default_factory=Policy)
+    """How long certificates live."""
     history_seconds: float = HISTORY_SECONDS
     heartbeat: float = limits.HEARTBEAT
     """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
@@ -101,8 +110,14 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         readings = TelemetryApi(database, telemetry, logs, clock)
         await stack.enter_async_context(app_controller(objects, Artifacts(registry), clock))
         ports = Ports(objects, telemetry, logs, Nodes(objects, clock), clock, config.heartbeat)
+        identities = None if config.insecure_loopback else await _identities(config, database)
+        if identities is not None:
+            ports.labels = identities.enrolment.labels
         hub = await stack.enter_async_context(running_hub(database, ports, metrics))
-        chores = _chores(config, database, objects, registry)
+        chores = [*_chores(config, database, objects, registry)]
+        if identities is not None:
+            identities.enrolment.send_away = hub.send_away
+            chores.append(_repeat(identities.renew, IDENTITIES_SECONDS))
         await stack.enter_async_context(background(*chores))
 
         async def quiesce() -> None:
@@ -119,33 +134,39 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
                 *registry_routes(registry),
                 hub.route(),
                 metrics.route(),
+                *(identities.routes() if identities is not None else ()),
             ],
+            middleware=identities.middleware(objects) if identities is not None else (),
             exception_handlers=ERROR_HANDLERS,
         )
         app.state.quiesce = quiesce
+        app.state.identities = identities
         yield app
 
 
-async def serve(config: Config, started: Callable[[str], None] = lambda _: None) -> None:
+async def serve(
+    config: Config, started: Callable[[str, Starlette], Awaitable[None]] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; `started` gets the URL. Raises InsecureAddress, OSError."""
     check_address(config)
     async with running(config) as app:
         with listen(config) as listener:
             server = Server(app)
-            started(url_of(listener))
+            if started is not None:
+                await started(url_of(listener, secure=not config.insecure_loopback), app)
             await server.serve([listener])
 
 
 def check_address(config: Config) -> None:
-    """Raises InsecureAddress for an address that others can reach, unless that is wished."""
-    if config.insecure or config.host == "localhost":
+    """Raises InsecureAddress for a service without TLS that others could reach."""
+    if not config.insecure_loopback or config.host == "localhost":
         return
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(config.host).is_loopback:
             return
     raise InsecureAddress(
-        f"listen: {config.host} can be reached by others, and there is no TLS yet; "
-        f"use {DEFAULT_HOST}, or say --insecure on a network you trust"
+        f"listen: {config.host} can be reached by others: --insecure-loopback is for "
+        f"{DEFAULT_HOST} alone; leave it out, and the service makes its certificates itself"
     )
 
 
@@ -163,20 +184,24 @@ def listen(config: Config) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, secure: bool) -> str:
     """Where clients find it."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Server(uvicorn.Server):
     """uvicorn that ends open watches first, since it would wait for them for ever."""
 
     def __init__(self, app: Starlette) -> None:
+        identities: Identities | None = app.state.identities
+        context = identities.context if identities is not None else None
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=PeerProtocol,
+                ssl_context_factory=(lambda _config, _default: context) if context else None,
                 ws="wsproto",
                 lifespan="off",
                 log_config=None,
@@ -193,6 +218,12 @@ class Server(uvicorn.Server):
         """Stop: no new requests, no endless answers, then the rest."""
         await self._quiesce()
         await super().shutdown(sockets)
+
+
+async def _identities(config: Config, database: Database) -> Identities:
+    names = names_of(config.host, config.names)
+    directory = config.data_dir / "pki"
+    return await Identities.open(directory, names, database, config.clock, config.policy)
 
 
 def _chores(

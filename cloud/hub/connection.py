@@ -52,8 +52,12 @@ Greet = Callable[["Connection", Hello], Awaitable[int]]
 class Connection:
     """Serves one accepted WebSocket. Concurrency: one event loop."""
 
-    def __init__(self, socket: WebSocket, ports: Ports, greet: Greet) -> None:
+    def __init__(
+        self, socket: WebSocket, ports: Ports, greet: Greet, identity: str | None = None
+    ) -> None:
+        """`identity`: the only node this may be, as its certificate says; None: any."""
         self.hello: Hello | None = None
+        self.identity = identity
         self.ended = asyncio.Event()
         self._socket = socket
         self._ports = ports

@@ -1,5 +1,6 @@
 """What every connection works with."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from cloud.clock import Clock
@@ -24,5 +25,7 @@ class Ports:
     heartbeat: float = HEARTBEAT
     """Seconds; what Welcome says."""
     credit: Credit = field(default_factory=Credit)
+    labels: Callable[[str], Awaitable[dict[str, str]]] | None = None
+    """What a node was given when it joined; None: nodes are believed, on a plain loopback."""
     index: DesiredIndex = field(default_factory=lambda: DesiredIndex(0))
     """The hub fills it, and replaces it when it must be built anew."""

@@ -1,5 +1,6 @@
 """Node: a board that runs the agent. The hub creates it when the board first says Hello."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -18,6 +19,7 @@ from cloud.kinds.meta import (
 from cloud.kinds.scheme import Column, Kind
 
 READY = "Ready"
+DUPLICATE = "DuplicateIdentity"
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):
@@ -71,6 +73,22 @@ def ready_condition(*, connected: bool, message: Text = "") -> Condition:
     )
 
 
+def duplicate_condition(*, twin: bool, addresses: Sequence[str]) -> Condition:
+    """Whether two processes are alive with this node's identity; `addresses` are the other's."""
+    if not twin:
+        return Condition(
+            type=DUPLICATE, status=Truth.FALSE, reason="Single", message="one process speaks"
+        )
+    others = ", ".join(addresses) or "an unknown address"
+    return Condition(
+        type=DUPLICATE,
+        status=Truth.TRUE,
+        reason="TwoAlive",
+        message=f"two processes take turns with this identity, one at {others}: a card or a state "
+        "directory was copied. Find the copy, then: skerry node revoke, and join the right one",
+    )
+
+
 def _status(node: Node, _now: datetime) -> str:
     ready = find_condition(node.status.conditions, READY)
     text = "Unknown"
@@ -80,6 +98,9 @@ def _status(node: Node, _now: datetime) -> str:
             Truth.FALSE: "NotReady",
             Truth.UNKNOWN: "Offline",
         }[ready.status]
+    twin = find_condition(node.status.conditions, DUPLICATE)
+    if twin is not None and twin.status is Truth.TRUE:
+        text += ",Duplicate"
     return f"{text},Unschedulable" if node.spec.unschedulable else text
 
 

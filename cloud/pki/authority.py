@@ -85,7 +85,9 @@ class Authority:
     def rotate(self, now: datetime) -> Certificate:
         """Make the next CA, trusted from now on. Raises PkiError while a rotation is under way."""
         if len(self._state.trusted) > 1:
-            raise PkiError("a rotation is under way; finish it: skerry ca activate, skerry ca retire")
+            raise PkiError(
+                "a rotation is under way; finish it: skerry ca activate, skerry ca retire"
+            )
         number = self._state.active + 1
         self._make(number, now, self.signer)
         self._generations[number] = self._read(number)

@@ -22,6 +22,7 @@ BACKDATE = timedelta(hours=1)
 CA_LIFE = timedelta(days=3650)
 
 Key = ec.EllipticCurvePrivateKey
+PublicKey = ec.EllipticCurvePublicKey
 Certificate = x509.Certificate
 
 
@@ -65,7 +66,7 @@ def make_server(
 
 
 def make_node(
-    key: ec.EllipticCurvePublicKey, node: str, signer: Signer, now: datetime, life: timedelta
+    key: PublicKey, node: str, signer: Signer, now: datetime, life: timedelta
 ) -> Certificate:
     """A node's certificate: good for being that node, and for nothing else."""
     builder = _builder(key, _name(node), signer.certificate.subject, now, now + life)
@@ -74,7 +75,7 @@ def make_node(
     return _leaf(builder, signer, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
-def read_csr(text: str) -> ec.EllipticCurvePublicKey:
+def read_csr(text: str) -> PublicKey:
     """The key that asks, proven by its signature; raises JoinRefused. Nothing else is read."""
     try:
         if len(text) > PEM_LIMIT:
@@ -85,8 +86,8 @@ def read_csr(text: str) -> ec.EllipticCurvePublicKey:
             raise TypeError("its key is not of the curve P-256")
         if not csr.is_signature_valid:
             raise TypeError("it is not signed by its own key")
-    except Exception as error:  # noqa: BLE001 - a parser of foreign bytes: whatever it raises
-        raise JoinRefused(f"csr: not a usable PKCS #10 request: {error:.200}") from error
+    except Exception as error:  # of a parser of foreign bytes: whatever it raises
+        raise JoinRefused(f"csr: not a usable PKCS #10 request: {error!s:.200}") from error
     return key
 
 
@@ -94,8 +95,8 @@ def read_certificate(text: str) -> Certificate:
     """A certificate in PEM; raises JoinRefused."""
     try:
         return x509.load_pem_x509_certificate(text.encode("ascii"))
-    except Exception as error:  # noqa: BLE001 - as above
-        raise JoinRefused(f"certificate: cannot be read: {error:.200}") from error
+    except Exception as error:  # as above
+        raise JoinRefused(f"certificate: cannot be read: {error!s:.200}") from error
 
 
 def issued_by(certificate: Certificate, authorities: Iterable[Certificate]) -> bool:
@@ -121,7 +122,7 @@ def proves(certificate: Certificate, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def key_id(key: ec.EllipticCurvePublicKey) -> str:
+def key_id(key: PublicKey) -> str:
     """SHA-256 of a public key, in hex."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     digest = hashes.Hash(hashes.SHA256())
@@ -175,7 +176,7 @@ def _leaf(
 
 
 def _builder(
-    key: ec.EllipticCurvePublicKey,
+    key: PublicKey,
     subject: x509.Name,
     issuer: x509.Name,
     now: datetime,

@@ -77,6 +77,14 @@ def add(connection: Connection, entry: Entry) -> None:
     )
 
 
+def stands(connection: Connection, serial: str) -> bool:
+    """Whether a certificate is known and was not revoked."""
+    query = select(CERTIFICATES.c.serial).where(
+        CERTIFICATES.c.serial == serial, CERTIFICATES.c.revoked_ns.is_(None)
+    )
+    return connection.scalar(query) is not None
+
+
 def valid(connection: Connection) -> dict[str, str]:
     """Serial to node of every certificate that was not revoked."""
     query = select(CERTIFICATES.c.serial, CERTIFICATES.c.node)
@@ -124,7 +132,7 @@ def not_trusting(connection: Connection, pin: str, now_ns: int) -> list[str]:
     return list(connection.scalars(query.distinct().order_by(NODES.c.name)))
 
 
-def only_from(connection: Connection, ca: str, now_ns: int) -> list[str]:
+def not_from(connection: Connection, ca: str, now_ns: int) -> list[str]:
     """Nodes whose newest living certificate comes from another CA than `ca`."""
     newest = (
         select(CERTIFICATES.c.node, func.max(CERTIFICATES.c.issued_ns).label("issued_ns"))

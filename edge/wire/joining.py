@@ -122,6 +122,22 @@ class Refusal(Struct, frozen=True, kw_only=True):
     reason: Text = ""
 
 
+class CloudContext(Struct, frozen=True, kw_only=True):
+    """What a person's own directory knows of one cloud: a file only they may read."""
+
+    url: str
+    ca: str
+    """PEM, all CAs to trust."""
+    join_token: str = ""
+    """For agents on this machine; empty where the cloud is elsewhere."""
+
+
+def context_name(url: str) -> str:
+    """File name of a cloud's context: `https://127.0.0.1:8480` → `127.0.0.1_8480.json`."""
+    authority = url.partition("://")[2].partition("/")[0].lower()
+    return re.sub(r"[^a-z0-9.-]+", "_", authority).strip("_") + ".json"
+
+
 def proof(nonce: str, csr: str) -> bytes:
     """What an expired node signs."""
     return PROOF_CONTEXT + bytes.fromhex(nonce) + hashlib.sha256(csr.encode()).digest()
