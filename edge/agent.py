@@ -15,7 +15,10 @@ from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
+from edge.identity.errors import IdentityError
+from edge.identity.keeper import JoinSettings, Keeper
 from edge.logbuffer import LogBuffer, collect
+from edge.net.address import Address
 from edge.node import VERSION, Identity, Node
 from edge.sandbox.engine import Engine
 from edge.store import Store
@@ -27,6 +30,8 @@ from hal.board import Board
 
 CACHE_LIMIT = 256 << 20
 """Bytes of modules kept; a card has gigabytes, an app is kilobytes."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +68,10 @@ class _Agent:
         """Why the link is down, as logged last: weeks without one shall not fill the log."""
         logs = LogBuffer()
         collect(logs)
-        self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
+        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
+        self._keeper = _keeper(config, self._timekeeper)
+        tls = self._keeper.tls if self._keeper is not None else None
+        self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -82,10 +90,9 @@ class _Agent:
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
-        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
         self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
         self._uplink = Uplink(
-            UplinkConfig(config.cloud),
+            UplinkConfig(config.cloud, identity=self._keeper),
             self._node,
             on_link=self._link_changed,
             on_time=self._timekeeper.heard,
@@ -108,6 +115,8 @@ class _Agent:
                 group.create_task(self._node.keep_statuses()),
                 group.create_task(self._timekeeper.run()),
             ]
+            if self._keeper is not None:
+                tasks.append(group.create_task(self._keeper.run()))
             await stopping.wait()
             _log.info("agent stops")
             for task in tasks:
@@ -128,6 +137,22 @@ class _Agent:
         elif link.state is LinkState.WAITING and link.error != self._told:
             self._told = link.error
             _log.warning("link is down: %s", link.error)
+
+
+def _keeper(config: AgentConfig, timekeeper: Timekeeper) -> Keeper | None:
+    """None without TLS, which is for a cloud on this machine that was started so."""
+    address = Address.parse(config.cloud, ("http", "https"))
+    if not address.secure:
+        if address.host not in LOOPBACK:
+            raise IdentityError(f"--cloud: {config.cloud} is not encrypted; use https://")
+        _log.warning(
+            "INSECURE: the link to %s is neither encrypted nor authenticated", config.cloud
+        )
+        return None
+    settings = JoinSettings(
+        config.name, config.cloud, config.token, config.ca_pin, labels=config.labels
+    )
+    return Keeper(settings, config.state / "identity", timekeeper)
 
 
 def _open_board(path: Path | None) -> Board:

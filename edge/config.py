@@ -17,6 +17,10 @@ class AgentConfig:
     cloud: str
     state: Path
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    token: str | None = field(default=None, repr=False)
+    """Join token: used once, then worthless. A secret."""
+    ca_pin: str | None = None
+    """`sha256:…` of the CA to meet, for a node that a person approves."""
     board: Path | None = None
     """A board file, SIMULATED, or None for what Linux finds here."""
     outbox_limit: int = OUTBOX_DEFAULT

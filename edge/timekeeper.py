@@ -23,6 +23,7 @@ RELEASED_NS = 1_767_225_600 * 10**9
 KEEP_SECONDS = 3600.0
 """How often the bound is written: a power cut costs at most as much, a card one page an hour."""
 _FACT = "time"
+_PROVEN = "proven-time"
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ class Timekeeper:
         """What the clock showed when the cloud said its time; 0 before, or if it was right."""
         self._behind_ns = 0
         self._changed = asyncio.Event()
-        self._floor = max(int.from_bytes(facts.get(_FACT) or b""), RELEASED_NS)
+        self._proven = (self._read(_PROVEN), clock.monotonic_ns())
+        """What an authenticated cloud said, and when it did (monotonic, ns)."""
+        self._floor = self._read(_FACT)
         behind = self._floor - clock.system_ns()
         clock.correct(clock.Correction(self._floor, max(0, behind)))
         if behind > 0:
@@ -65,6 +68,23 @@ class Timekeeper:
         clock.correct(clock.Correction(self._floor, cloud_ns - system))
         _log.warning("this board's clock is not set: the cloud's time is used")
         self._changed.set()
+
+    def proved(self, cloud_ns: int) -> None:
+        """An authenticated cloud said its time; `proven_ns` never goes back."""
+        first = self._proven[0] == RELEASED_NS
+        if cloud_ns > self.proven_ns():
+            self._proven = (cloud_ns, clock.monotonic_ns())
+        if first:
+            self._changed.set()
+
+    def proven_ns(self) -> int:
+        """A time that has certainly come, whatever the system's clock says.
+
+        Certificates are judged by this alone: a clock that once jumped to 2200 must not lock the
+        node out, nor one that shows 1970.
+        """
+        said, then = self._proven
+        return said + clock.monotonic_ns() - then
 
     def corrected(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries with the time at which their calls were made, as far as it is known now."""
@@ -90,5 +110,9 @@ class Timekeeper:
         """Write the bound now; any thread."""
         try:
             self._facts.set(_FACT, clock.wall_ns().to_bytes(8))
+            self._facts.set(_PROVEN, self.proven_ns().to_bytes(8))
         except (StoreError, OSError) as error:
             _log.warning("the time could not be kept: %s", error)
+
+    def _read(self, name: str) -> int:
+        return max(int.from_bytes(self._facts.get(name) or b""), RELEASED_NS)

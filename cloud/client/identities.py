@@ -74,7 +74,7 @@ def approve(args: Namespace) -> None:
     """Let a waiting node in."""
     with Client(args.cloud) as client:
         client.json("POST", f"{ROOT}/requests/{args.node}/approve")
-    print(f"node {args.node} approved; it joins when it asks again, within a minute")
+    print(f"node {args.node} approved; it joins when it asks again")
 
 
 def refuse(args: Namespace) -> None:

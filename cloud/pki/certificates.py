@@ -78,16 +78,14 @@ def make_node(
 def read_csr(text: str) -> PublicKey:
     """The key that asks, proven by its signature; raises JoinRefused. Nothing else is read."""
     try:
-        if len(text) > PEM_LIMIT:
-            raise ValueError(f"longer than {PEM_LIMIT}")
-        csr = x509.load_pem_x509_csr(text.encode("ascii"))
-        key = csr.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
-            raise TypeError("its key is not of the curve P-256")
-        if not csr.is_signature_valid:
-            raise TypeError("it is not signed by its own key")
+        csr = x509.load_pem_x509_csr(text[:PEM_LIMIT].encode("ascii"))
+        key, signed = csr.public_key(), csr.is_signature_valid
     except Exception as error:  # of a parser of foreign bytes: whatever it raises
         raise JoinRefused(f"csr: not a usable PKCS #10 request: {error!s:.200}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise JoinRefused("csr: its key is not of the curve P-256")
+    if not signed:
+        raise JoinRefused("csr: not signed by its own key")
     return key
 
 

@@ -119,7 +119,7 @@ class Enrolment:
         self._challenges[nonce] = self._clock().timestamp() + CHALLENGE_SECONDS
         while len(self._challenges) > CHALLENGES_LIMIT:
             self._challenges.popitem(last=False)
-        return Challenge(nonce=nonce)
+        return Challenge(nonce=nonce, time_ns=self._now_ns())
 
     async def reenrol(self, request: ReenrolRequest, address: str) -> Issued:
         """A certificate for a node whose last one ended, proven by its key.

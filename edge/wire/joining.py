@@ -77,10 +77,16 @@ class RenewRequest(Struct, frozen=True, kw_only=True):
     csr: Pem
 
 
+class ChallengeRequest(Struct, frozen=True, kw_only=True):
+    """`POST ROOT/challenge`: nothing is to be said."""
+
+
 class Challenge(Struct, frozen=True, kw_only=True):
     """Answer of `POST ROOT/challenge`: to be signed once, soon."""
 
     nonce: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    time_ns: int
+    """The cloud's time, by which a node without a clock learns that its certificate has ended."""
 
 
 class ReenrolRequest(Struct, frozen=True, kw_only=True):

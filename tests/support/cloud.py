@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from cloud.pki.identities import Identities
 from cloud.service import Config, Server, listen, running, url_of
 
 
@@ -19,6 +21,8 @@ class CloudService:
         self._server: Server | None = None
         self._thread = threading.Thread(target=self._run, name="cloud-under-test")
         self.url = ""
+        self.identities: Identities | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -44,15 +48,21 @@ class CloudService:
         async with running(self._config) as app:
             with listen(self._config) as listener:
                 self._server = Server(app)
-                self.url = url_of(listener)
+                self.identities = app.state.identities
+                self.loop = asyncio.get_running_loop()
+                self.url = url_of(listener, secure=not self._config.insecure_loopback)
                 self._ready.set()
                 await self._server.serve([listener])
 
 
 @contextmanager
-def cloud_service(data_dir: Path, port: int = 0) -> Iterator[CloudService]:
-    """Run a service over a data directory; on the same directory it finds its data again."""
-    service = CloudService(Config(data_dir=data_dir, port=port))
+def cloud_service(data_dir: Path, port: int = 0, **config: Any) -> Iterator[CloudService]:
+    """Run a service over a data directory; on the same directory it finds its data again.
+
+    Without TLS and identities, unless `insecure_loopback=False`.
+    """
+    settings = {"insecure_loopback": True} | config
+    service = CloudService(Config(data_dir=data_dir, port=port, **settings))
     service.start()
     try:
         yield service

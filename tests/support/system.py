@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -127,11 +128,12 @@ class Process:
 
 
 class Cloud(Process):
-    """`skerry cloud` on a port that a restart keeps."""
+    """`skerry cloud` on a port that a restart keeps; without TLS unless `secure`."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
-        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data))
-        self.url = self.wait_for_line(r"listening at (http://\S+),")[1]
+    def __init__(self, data: Path, port: int = 0, *, secure: bool = False) -> None:
+        plain = () if secure else ("--insecure-loopback",)
+        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *plain)
+        self.url = self.wait_for_line(r"listening at (https?://\S+),")[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
 
@@ -146,8 +148,10 @@ class Agent(Process):
         *,
         board: Path | str = "sim",
         labels: Sequence[str] = (),
+        token: str | None = None,
     ) -> None:
         options = [part for label in labels for part in ("--label", label)]
+        options += ["--token", token] if token else []
         super().__init__(
             "agent",
             "--name",
@@ -199,6 +203,13 @@ class Agent(Process):
         until(lambda: self.status()["outbox"]["entries"] == 0, f"{self.name} has sent its outbox")
 
 
+def trusted(url: str) -> ssl.SSLContext:
+    """Trust as `skerry cloud` has told its owner's commands."""
+    from cloud.client.contexts import tls  # noqa: PLC0415 - the demo imports this module early
+
+    return tls(url)
+
+
 def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     """Every reading of a name, oldest first, page by page."""
     found: list[dict[str, Any]] = []
@@ -206,7 +217,8 @@ def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     page = ""
     while True:
         url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
-        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310 - our own
+        tls = trusted(cloud.url) if cloud.url.startswith("https:") else None
+        with urllib.request.urlopen(url, timeout=DEADLINE, context=tls) as answer:  # noqa: S310 - our own
             body = json.load(answer)
         found += body["items"]
         token = body["metadata"].get("continue")

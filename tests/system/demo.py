@@ -87,11 +87,19 @@ def _demo(home: Path) -> None:
     board.write_text(BOARD.format(port=receiver.port))
 
     step("Start the cloud service: API, registry, telemetry, in one process on SQLite")
-    with Cloud(home / "cloud") as cloud, Link(cloud.port) as link:
+    os.environ["SKERRY_CONTEXTS"] = str(home / "contexts")
+    with Cloud(home / "cloud", secure=True) as cloud, Link(cloud.port) as link:
         note(f"it listens at {cloud.url}; {memory(cloud.pid)}")
-        step("Start an agent, a node called barn, labelled site=barn")
-        url = f"http://127.0.0.1:{link.port}"
-        with Agent("barn", url, home / "barn", board=board, labels=["site=barn"]) as barn:
+        note("it has made its own certificate authority; everything below is TLS 1.3")
+        step("Start an agent, a node called barn, that joins with a token for one use")
+        url = f"https://127.0.0.1:{link.port}"
+        note(f"{DIM}$ skerry token create --pattern barn --label site=barn{PLAIN}")
+        made = skerry(
+            "token", "create", "--pattern", "barn", "--label", "site=barn", cloud=cloud.url
+        )
+        token = made.stdout.strip()
+        note(f"{token[:24]}…, which also pins the authority that barn must meet")
+        with Agent("barn", url, home / "barn", board=board, token=token) as barn:
             note(f"simulated TMP105 on i2c-1, a real serial port at {receiver.port}")
             note("it reached the cloud through a link that this demo can cut")
             until(lambda: barn.status()["link"]["state"] == "Online", "the agent is online")
@@ -185,7 +193,7 @@ def _latitudes(cloud: Cloud) -> list[float]:
 def _what_next() -> None:
     step("What to try next")
     for line in (
-        "skerry cloud                            a cloud of your own, at http://127.0.0.1:8480",
+        "skerry cloud                            a cloud of your own, at https://127.0.0.1:8480",
         "skerry agent --board sim --label site=barn",
         "skerry app new hello                    a working project to change",
         "skerry app test wasm_apps/thermostat    an app against a simulated board",
