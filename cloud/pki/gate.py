@@ -5,8 +5,10 @@ session, the artifacts that its apps need and its own renewal; nothing else of t
 certificate nobody reaches what is for nodes. The principal is in the scope's `state`.
 """
 
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,6 +72,7 @@ class Gate:
         if principal.kind != "node":
             if path in {CONNECT, f"{ROOT}/renew"}:
                 raise NotProven(f"{path}: show the certificate of a node")
+            _check_person(scope)
             return
         if path == CONNECT or path.startswith(f"{ROOT}/"):
             return
@@ -78,6 +81,17 @@ class Gate:
         if blob and reads and await self._needs(principal.name, *blob.groups()):
             return
         raise Forbidden(f"node {principal.name} may not {scope.get('method', 'open')} {path}")
+
+
+def _check_person(scope: Scope) -> None:
+    """Until people have names, they are who can log in on the service's own machine."""
+    client = scope.get("client")
+    if scope["path"].startswith(f"{ROOT}/"):
+        return
+    with suppress(ValueError):
+        if client is not None and ipaddress.ip_address(client[0]).is_loopback:
+            return
+    raise Forbidden(f"{scope['path']}: only from the machine on which the service runs")
 
 
 def principal_of(scope: Scope) -> Principal | None:

@@ -50,7 +50,8 @@ async def open_stream(
     except ssl.SSLCertVerificationError as error:
         raise ConnectError(f"{where}: certificate: {error.verify_message}") from error
     except OSError as error:
-        raise ConnectError(f"{where}: {error.strerror or error}") from error
+        text = error.strerror or str(error) or type(error).__name__
+        raise ConnectError(f"{where}: {text}") from error
     if address.secure and isinstance(tls, Tls):
         try:
             tls.check(writer, where)

@@ -18,7 +18,7 @@ def test_loopback_may_be_without_tls(tmp_path: Path, host: str):
 def test_an_address_others_can_reach_is_never_served_without_tls(tmp_path: Path, host: str):
     with pytest.raises(InsecureAddress, match="--insecure-loopback is for"):
         check_address(Config(tmp_path, host=host, insecure_loopback=True))
-    check_address(Config(tmp_path, host=host, insecure_loopback=True))
+    check_address(Config(tmp_path, host=host))
 
 
 def test_a_port_in_use_is_named(tmp_path: Path):
