@@ -164,7 +164,7 @@ class Authority:
             raise PkiError(
                 f"{own}: missing; restore it from a backup. Without it every node must join again"
             ) from error
-        except ValueError as error:
+        except (ValueError, PkiError) as error:
             raise PkiError(f"{own}: damaged ({error}); restore it from a backup") from error
         return Generation(number, signer, other)
 

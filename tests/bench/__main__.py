@@ -34,6 +34,7 @@ BENCHES = {
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
+    "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }
 
 

@@ -87,6 +87,12 @@ def test_a_node_that_was_away_past_its_end_comes_back_by_its_key(tmp_path: Path)
         run(as_node(cloud, keeper))
 
 
+def active(tmp_path: Path) -> Path:
+    found = Slots(tmp_path / "n").active()
+    assert found is not None
+    return found
+
+
 def expired(tmp_path: Path, cloud: TrustCloud) -> Keeper:
     """A node whose certificate ended ten days ago, and that does not know the time."""
     cloud.joined(tmp_path / "n")
@@ -133,7 +139,7 @@ def test_an_expired_certificate_without_its_key_proves_nothing(tmp_path: Path):
             url = f"{cloud.url}{ROOT}"
             challenge = await enrol.ask(f"{url}/challenge", Challenge, tls, ChallengeRequest())
             csr = (await work("request", thief, "barn"))["csr"]
-            seen = (tmp_path / "n" / "a.pem").read_text()
+            seen = active(tmp_path).read_text()
             certificate = seen[seen.index("-----BEGIN CERTIFICATE") :]
             thief.write_text(thief.read_text() + certificate)
             proven = await work("prove", thief, said={"nonce": challenge.nonce, "csr": csr})
@@ -153,7 +159,7 @@ def test_a_proof_is_good_once(tmp_path: Path):
             challenge = await enrol.ask(f"{url}/challenge", Challenge, tls, ChallengeRequest())
             csr = (await work("request", tmp_path / "k.pem", "barn"))["csr"]
             said = {"nonce": challenge.nonce, "csr": csr}
-            proven = await work("prove", tmp_path / "n" / "a.pem", said=said)
+            proven = await work("prove", active(tmp_path), said=said)
             wish = ReenrolRequest(nonce=challenge.nonce, csr=csr, **proven)
             await enrol.ask(f"{url}/reenrol", Issued, tls, wish)
             with pytest.raises(StatusError, match="nonce"):

@@ -32,6 +32,9 @@ def main() -> int:
         arguments += ["--board", str(BOARD)]
     if "url" in cloud:
         arguments += ["--cloud", str(cloud["url"])]
+        for key in ("token", "ca-pin"):
+            if key in cloud:
+                arguments += [f"--{key}", str(cloud[key])]
     else:
         _say("cloud.url is missing in skerry.toml: this node runs alone")
     for label, value in _table(node, "labels").items():
