@@ -97,16 +97,8 @@ def create(connection: Connection, spec: TokenSpec, pin: str, now_ns: int) -> Jo
 
 def listed(connection: Connection) -> list[Row[Any]]:
     """Every token, newest first, without secrets."""
-    query = select(
-        TOKENS.c.id,
-        TOKENS.c.uses_left,
-        TOKENS.c.expires_ns,
-        TOKENS.c.pattern,
-        TOKENS.c.labels,
-        TOKENS.c.claims,
-        TOKENS.c.created_ns,
-    )
-    return list(connection.execute(query.order_by(TOKENS.c.created_ns.desc())))
+    shown = [column for column in TOKENS.c if column is not TOKENS.c.secret_hash]
+    return list(connection.execute(select(*shown).order_by(TOKENS.c.created_ns.desc())))
 
 
 def remove(connection: Connection, token: str) -> None:

@@ -7,6 +7,9 @@ import pytest
 from tests.support.system import Agent, Cloud, skerry, skerry_json, until
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(autouse=True)
 def contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "contexts"))

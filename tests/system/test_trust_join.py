@@ -18,6 +18,9 @@ from edge.wire.joining import ROOT, Issued, JoinRequest, JoinToken, Trust
 from tests.support.pki import Impostor, KnownTime, TrustCloud, run, trust_cloud
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory):
     with trust_cloud(tmp_path_factory.mktemp("trust")) as running:

@@ -19,6 +19,7 @@ from tests.support.hub import hello
 from tests.support.pki import TrustCloud, run, trust_cloud
 from tests.support.registry import digest_of
 
+pytestmark = pytest.mark.timeout(600)
 NODES = "/apis/skerry.dev/v1alpha1/nodes"
 INSTANCES = "/apis/skerry.dev/v1alpha1/namespaces/default/appinstances"
 

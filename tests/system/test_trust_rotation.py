@@ -19,6 +19,7 @@ from edge.wire.joining import ROOT, Challenge, ChallengeRequest, Issued, Reenrol
 from tests.support.pki import DialClock, KnownTime, TrustCloud, run, trust_cloud
 from tests.support.system import ROOT as PROJECT
 
+pytestmark = pytest.mark.timeout(600)
 DAY_NS = 86_400 * 10**9
 
 
@@ -204,6 +205,7 @@ STEPS = 8
 """More than a renewal has writes, children and deletions."""
 
 
+@pytest.mark.slow
 def test_a_power_cut_between_any_two_steps_of_a_renewal_leaves_an_identity(tmp_path: Path):
     ends: set[int] = set()
     with trust_cloud(tmp_path / "cloud") as cloud:
