@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.system import Agent, Cloud, skerry, skerry_json, until
 
-
 pytestmark = pytest.mark.timeout(600)
 
 

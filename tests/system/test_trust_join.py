@@ -17,7 +17,6 @@ from edge.net.stream import Tls
 from edge.wire.joining import ROOT, Issued, JoinRequest, JoinToken, Trust
 from tests.support.pki import Impostor, KnownTime, TrustCloud, run, trust_cloud
 
-
 pytestmark = pytest.mark.timeout(600)
 
 
