@@ -5,6 +5,7 @@ import logging
 import sys
 from argparse import Namespace
 
+from cloud.access.bootstrap import CONTEXT
 from cloud.client.errors import InputError
 from cloud.service import Config, serve
 
@@ -18,8 +19,9 @@ def run(args: Namespace) -> None:
 
     def started(url: str) -> None:
         print(f"skerry cloud: listening at {url}, data in {args.data}", flush=True)
+        print(f"skerry cloud: its administrator's token is in {args.data / CONTEXT}", flush=True)
         if args.insecure:
-            print("skerry cloud: nothing is encrypted or authenticated", file=sys.stderr)
+            print("skerry cloud: nothing is encrypted, tokens included", file=sys.stderr)
 
     asyncio.run(serve(config, started))
 

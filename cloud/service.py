@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import random
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
@@ -18,7 +19,14 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
+from cloud.access import audit
+from cloud.access.authorizer import Authorizer
+from cloud.access.bootstrap import announce, make_admin
+from cloud.access.credentials import Credentials
+from cloud.access.gate import Gate, Limits
+from cloud.access.routes import AccessApi
 from cloud.api import discovery, openapi, resources
 from cloud.api.http import ERROR_HANDLERS
 from cloud.clock import Clock, utc_now
@@ -29,6 +37,7 @@ from cloud.errors import InsecureAddress
 from cloud.hub.hub import running_hub
 from cloud.hub.nodes import Nodes
 from cloud.hub.ports import Ports
+from cloud.kinds.access import ROLE, ROLE_BINDING
 from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
@@ -45,7 +54,7 @@ from cloud.telemetry.routes import TelemetryApi
 from cloud.telemetry.store import TelemetryStore
 from edge.wire import limits
 
-SCHEME = Scheme([APP, NODE, APP_INSTANCE])
+SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING])
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
@@ -55,6 +64,8 @@ LEAP_LIMIT = 1 << 32
 and that 2**21 starts stay within the integers of JavaScript."""
 GARBAGE_SECONDS = 3600.0
 """How often blobs that nothing names are looked for."""
+ACCESS_SECONDS = 60.0
+"""How often the use of tokens is written down and old audit records are looked for."""
 RETENTION_SECONDS = 600.0
 """How often old readings are looked for."""
 SHUTDOWN_SECONDS = 5
@@ -77,6 +88,8 @@ class Config:
     """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
     retention: Retention = field(default_factory=Retention)
     """How much telemetry is kept."""
+    access: Limits = field(default_factory=Limits)
+    """How often each may ask."""
     clock: Clock = utc_now
 
 
@@ -94,6 +107,12 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         leap = random.randint(1, LEAP_LIMIT)  # noqa: S311 - only has to differ
         objects = await Objects.open(database, SCHEME, clock, leap=leap)
         stack.callback(objects.close)
+        credentials = await Credentials.open(database, os.urandom)
+        stack.push_async_callback(credentials.keep_use)
+        await make_admin(credentials, objects, config.data_dir, _now_ns(clock))
+        authorizer = Authorizer(objects)
+        access = AccessApi(database, objects, credentials, authorizer, clock)
+        gate = Gate(database, credentials, authorizer, clock, metrics, config.access)
         registry = Registry(database, config.data_dir / "registry", clock)
         await registry.start()
         telemetry = TelemetryStore(database, metrics)
@@ -103,7 +122,7 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         ports = Ports(objects, telemetry, logs, Nodes(objects, clock), clock, config.heartbeat)
         hub = await stack.enter_async_context(running_hub(database, ports, metrics))
         chores = _chores(config, database, objects, registry)
-        await stack.enter_async_context(background(*chores))
+        await stack.enter_async_context(background(*chores, _tend(config, database, credentials)))
 
         async def quiesce() -> None:
             readings.close()
@@ -117,9 +136,11 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
                 *resources.routes(objects, clock),
                 *readings.routes(),
                 *registry_routes(registry),
+                *access.routes(),
                 hub.route(),
                 metrics.route(),
             ],
+            middleware=[Middleware(gate.around)],
             exception_handlers=ERROR_HANDLERS,
         )
         app.state.quiesce = quiesce
@@ -132,6 +153,7 @@ async def serve(config: Config, started: Callable[[str], None] = lambda _: None)
     async with running(config) as app:
         with listen(config) as listener:
             server = Server(app)
+            announce(config.data_dir, url_of(listener))
             started(url_of(listener))
             await server.serve([listener])
 
@@ -199,12 +221,23 @@ def _chores(
     config: Config, database: Database, objects: Objects, registry: Registry
 ) -> Iterator[Coroutine[Any, Any, None]]:
     async def forget_readings() -> None:
-        now_ns = int(config.clock().timestamp() * 1e9)
-        await sweep(database, config.retention, now_ns)
+        await sweep(database, config.retention, _now_ns(config.clock))
 
     yield _compact(objects, config.history_seconds)
     yield _repeat(registry.collect, GARBAGE_SECONDS)
     yield _repeat(forget_readings, RETENTION_SECONDS)
+
+
+async def _tend(config: Config, database: Database, credentials: Credentials) -> None:
+    async def once() -> None:
+        await credentials.keep_use()
+        await audit.sweep(database, _now_ns(config.clock))
+
+    await _repeat(once, ACCESS_SECONDS)
+
+
+def _now_ns(clock: Clock) -> int:
+    return int(clock().timestamp() * 1e9)
 
 
 async def _compact(objects: Objects, every: float) -> None:

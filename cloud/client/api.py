@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from cloud.client.context import Context, context_for
 from cloud.client.errors import InputError, RefusedError, UnreachableError
 
 GROUP = "/apis/skerry.dev/v1alpha1"
@@ -22,9 +23,14 @@ Json = dict[str, Any]
 class Client:
     """One cloud. `with` closes its connections."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """`token` None: the one that is kept for this cloud."""
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, follow_redirects=False)
+        context = context_for(self.url) if token is None else Context(self.url, "", token)
+        headers = {"authorization": f"Bearer {context.token}"} if context else {}
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT, follow_redirects=False
+        )
         self._resources: dict[str, Json] | None = None
 
     def __enter__(self) -> Self:

@@ -5,8 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from cloud.access.bootstrap import announce
 from cloud.service import Config, Server, listen, running, url_of
+from tests.support.credentials import headers, remember
 
 
 class CloudService:
@@ -32,6 +37,10 @@ class CloudService:
         self._thread.join(30)
         assert not self._thread.is_alive(), "the service does not stop"
 
+    def client(self, **options: Any) -> httpx.Client:
+        """Of the administrator."""
+        return httpx.Client(base_url=self.url, headers=headers(self.url), timeout=20, **options)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -45,14 +54,18 @@ class CloudService:
             with listen(self._config) as listener:
                 self._server = Server(app)
                 self.url = url_of(listener)
+                announce(self._config.data_dir, self.url)
+                remember(self._config.data_dir)
                 self._ready.set()
                 await self._server.serve([listener])
 
 
 @contextmanager
-def cloud_service(data_dir: Path, port: int = 0) -> Iterator[CloudService]:
+def cloud_service(
+    data_dir: Path, port: int = 0, config: Config | None = None
+) -> Iterator[CloudService]:
     """Run a service over a data directory; on the same directory it finds its data again."""
-    service = CloudService(Config(data_dir=data_dir, port=port))
+    service = CloudService(config or Config(data_dir=data_dir, port=port))
     service.start()
     try:
         yield service

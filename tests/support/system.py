@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.credentials import headers, remember
+
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
@@ -132,6 +134,7 @@ class Cloud(Process):
     def __init__(self, data: Path, port: int = 0) -> None:
         super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data))
         self.url = self.wait_for_line(r"listening at (http://\S+),")[1]
+        remember(data)
         self.port = int(self.url.rsplit(":", 1)[1])
 
 
@@ -206,7 +209,8 @@ def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     page = ""
     while True:
         url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
-        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310 - our own
+        asked = urllib.request.Request(url, headers=headers(cloud.url))  # noqa: S310 - our own
+        with urllib.request.urlopen(asked, timeout=DEADLINE) as answer:  # noqa: S310 - our own
             body = json.load(answer)
         found += body["items"]
         token = body["metadata"].get("continue")
