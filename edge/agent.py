@@ -82,7 +82,7 @@ class _Agent:
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
-        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
+        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq, store.outbox.last_ns)
         self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
         self._uplink = Uplink(
             UplinkConfig(config.cloud),
