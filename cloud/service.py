@@ -13,7 +13,7 @@ import random
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
+from cloud.kinds.secret import SECRET
 from cloud.metrics import Metrics
 from cloud.registry.artifacts import Artifacts
 from cloud.registry.registry import Registry
@@ -52,9 +53,11 @@ from cloud.telemetry.logs import LogStore
 from cloud.telemetry.retention import Retention, sweep
 from cloud.telemetry.routes import TelemetryApi
 from cloud.telemetry.store import TelemetryStore
+from cloud.vault import Vault
+from edge.keyholder import FileKey
 from edge.wire import limits
 
-SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING])
+SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING, SECRET])
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
@@ -93,6 +96,12 @@ class Config:
     clock: Clock = utc_now
 
 
+def sealing(scheme: Scheme, vault: Vault) -> Scheme:
+    """The scheme with Secrets that the vault seals."""
+    secret = replace(SECRET, incoming=vault.incoming)
+    return Scheme(secret if kind is SECRET else kind for kind in scheme.kinds)
+
+
 @asynccontextmanager
 async def running(config: Config) -> AsyncGenerator[Starlette]:
     """The application with everything behind it running, until the context ends.
@@ -105,7 +114,8 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         database = await Database.open(config.data_dir / "cloud.db")
         stack.push_async_callback(database.close)
         leap = random.randint(1, LEAP_LIMIT)  # noqa: S311 - only has to differ
-        objects = await Objects.open(database, SCHEME, clock, leap=leap)
+        vault = Vault(FileKey(config.data_dir / "secrets.key"))
+        objects = await Objects.open(database, sealing(SCHEME, vault), clock, leap=leap)
         stack.callback(objects.close)
         credentials = await Credentials.open(database, os.urandom)
         stack.push_async_callback(credentials.keep_use)
@@ -119,7 +129,9 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         logs = LogStore(database, metrics)
         readings = TelemetryApi(database, telemetry, logs, clock)
         await stack.enter_async_context(app_controller(objects, Artifacts(registry), clock))
-        ports = Ports(objects, telemetry, logs, Nodes(objects, clock), clock, config.heartbeat)
+        ports = Ports(
+            objects, telemetry, logs, Nodes(objects, clock), clock, vault, config.heartbeat
+        )
         hub = await stack.enter_async_context(running_hub(database, ports, metrics))
         chores = _chores(config, database, objects, registry)
         await stack.enter_async_context(background(*chores, _tend(config, database, credentials)))

@@ -15,9 +15,11 @@ from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
+from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer, collect
 from edge.node import VERSION, Identity, Node
 from edge.sandbox.engine import Engine
+from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
@@ -64,6 +66,7 @@ class _Agent:
         logs = LogBuffer()
         collect(logs)
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
+        secrets = SecretKeeper(FileKey(config.state / "secrets.key"))
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -72,6 +75,7 @@ class _Agent:
             engine=engine,
             directory=config.state,
             registry=config.cloud,
+            secrets=secrets,
         )
         identity = Identity(
             name=config.name,
@@ -83,7 +87,7 @@ class _Agent:
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
         self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq, store.outbox.last_ns)
-        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
+        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper, secrets)
         self._uplink = Uplink(
             UplinkConfig(config.cloud),
             self._node,
