@@ -211,7 +211,9 @@ HARNESSES: dict[str, Harness] = {
         parse_preseed, (BoardsError,), (b'[node]\nname="barn"\n[cloud]\nurl="https://c"\n',)
     ),
     "board-toml": Harness(
-        _board, (HalError, *_TOML), (b'[gpio.GPIO4]\nchip="sim"\nline=4\n[i2c.i2c-1]\n',)
+        _board,
+        (HalError, *_TOML),
+        (b'[gpio.GPIO4]\nlevel=1\n[[i2c.i2c-1.devices]]\nmodel="tmp105"\naddress=0x48\n',),
     ),
     "block-map": Harness(
         bmap.parse, (BoardsError,), (b'<?xml version="1.0"?><bmap version="2.0"></bmap>',)
