@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="skerry",
         description="Sandboxed apps on small boards, deployed from a small cloud.",
-        epilog="The cloud is found through --cloud or SKERRY_CLOUD.",
+        epilog="The cloud is found through --cloud or SKERRY_CLOUD. Its CA and a token for it are kept "
+        "in SKERRY_CONTEXTS, else ~/.config/skerry: a cloud on this machine puts its own there; for "
+        "others there are `skerry trust` and `skerry login`.",
     )
     top.add_argument("--version", action="version", version=f"skerry {VERSION}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _app(verbs)
     _identities(verbs)
     _objects(verbs)
+    _access(verbs)
     _readings(verbs)
     _boards(verbs)
     _image(verbs)
@@ -250,7 +253,7 @@ def _identities(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         if name in {"activate", "retire"}:
             verb.add_argument("--force", action="store_true", help="although nodes lag behind")
         _cloud_options(verb)
-    trust = _verb(verbs, "trust", "cloud.client.contexts:trust", "trust the CA of a cloud")
+    trust = _verb(verbs, "trust", "cloud.client.context:trust", "trust the CA of a cloud")
     trust.add_argument("url", help="https://cloud.example:8480")
     trust.add_argument("--pin", required=True, metavar="sha256:HEX", help="from `skerry ca show`")
 
@@ -274,6 +277,58 @@ def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     apply = _verb(verbs, "apply", "cloud.client.objects:apply", "create or change from a file")
     apply.add_argument("-f", "--file", required=True, help="YAML or JSON; - for standard input")
     _cloud_options(apply, output=False)
+
+
+def _access(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    does = "cloud.client.access:"
+    for name, plural, what in (
+        ("user", "users", "people"),
+        ("serviceaccount", "serviceaccounts", "machines that use the API"),
+    ):
+        group = verbs.add_parser(name, help=f"{what}: make, list and delete them and their tokens")
+        group.set_defaults(accounts=plural)
+        acts = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+        create = _verb(acts, "create", f"{does}create", "make an account and show its token once")
+        create.add_argument("name", help="like names of apps")
+        create.add_argument(
+            "--role",
+            action="append",
+            default=[],
+            metavar="ROLE",
+            help="viewer, operator, admin or one of your own; may be repeated",
+        )
+        shown = _verb(acts, "list", f"{does}accounts", "list accounts")
+        remove = _verb(acts, "delete", f"{does}remove", "delete an account and all its tokens")
+        remove.add_argument("name", help="the account")
+        token = _verb(acts, "token", f"{does}token", "make one more token, shown once")
+        token.add_argument("name", help="the account")
+        token.add_argument("--description", default="", metavar="TEXT", help="what it is for")
+        tokens = _verb(acts, "tokens", f"{does}tokens", "list tokens, without their text")
+        revoke = _verb(acts, "revoke", f"{does}revoke", "make a token invalid")
+        revoke.add_argument("id", help="as `tokens` shows it")
+        for verb in (create, token):
+            verb.add_argument(
+                "--expires", metavar="SPAN", help="like 12h or 90d; never by default"
+            )
+        for verb in (create, shown, token, tokens):
+            _cloud_options(verb)
+        for verb in (remove, revoke):
+            _cloud_options(verb, output=False)
+    login = _verb(verbs, "login", f"{does}login", "keep a token, read from standard input")
+    _cloud_options(login, output=False)
+    _cloud_options(_verb(verbs, "whoami", f"{does}whoami", "show who the cloud takes us for"))
+    audit = _verb(verbs, "audit", f"{does}audit", "show who did what on the API")
+    audit.add_argument("--actor", help="only of this user or service")
+    audit.add_argument("--verb", help="only this: create, patch, delete")
+    audit.add_argument("--kind", help="only of this kind: apps, tokens")
+    audit.add_argument("--name", help="only of objects of this name")
+    audit.add_argument("-n", "--limit", type=int, default=100, help="newest records shown")
+    audit.add_argument("-f", "--follow", action="store_true", help="go on as they are written")
+    _cloud_options(audit)
+    kubeconfig = _verb(
+        verbs, "kubeconfig", f"{does}kubeconfig", "print a kubeconfig for kubectl, token included"
+    )
+    _cloud_options(kubeconfig, output=False)
 
 
 def _readings(verbs: "Verbs[argparse.ArgumentParser]") -> None:

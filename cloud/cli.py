@@ -5,15 +5,16 @@ import logging
 import sys
 from argparse import Namespace
 from datetime import timedelta
+from pathlib import Path
 
 from starlette.applications import Starlette
 
-from cloud.client import contexts
+from cloud.client import context
 from cloud.client.errors import InputError
+from cloud.local import REFRESH_SECONDS, Tell
 from cloud.pki.certificates import pin
-from cloud.pki.enrolment import Enrolment, Policy
+from cloud.pki.enrolment import Policy
 from cloud.pki.identities import Identities
-from cloud.pki.local import REFRESH_SECONDS, make_context
 from cloud.service import Config, serve
 
 
@@ -36,19 +37,20 @@ def run(args: Namespace) -> None:
     async def started(url: str, app: Starlette) -> None:
         identities: Identities | None = app.state.identities
         if identities is None:
-            print("skerry cloud: INSECURE: nothing is encrypted or authenticated", file=sys.stderr)
+            print("skerry cloud: INSECURE: nothing is encrypted, tokens included", file=sys.stderr)
         else:
-            enrolment = identities.enrolment
-            await tell(enrolment, url)
-            print(f"skerry cloud: CA sha256:{pin(enrolment.authority.signer.certificate)}")
+            signer = identities.enrolment.authority.signer
+            print(f"skerry cloud: CA sha256:{pin(signer.certificate)}")
+        path = await tell(app.state.tell, url)
+        print(f"skerry cloud: commands of this user find CA and token in {path}")
         print(f"skerry cloud: listening at {url}, data in {args.data}", flush=True)
 
-    async def tell(enrolment: Enrolment, url: str) -> None:
-        contexts.save(await make_context(enrolment, url, contexts.load, config.clock))
+    async def tell(what: Tell, url: str) -> Path:
         loop = asyncio.get_running_loop()
-        loop.call_later(REFRESH_SECONDS, lambda: tasks.add(loop.create_task(tell(enrolment, url))))
+        loop.call_later(REFRESH_SECONDS, lambda: tasks.add(loop.create_task(tell(what, url))))
+        return context.save(await what(url, context.load(url)))
 
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[Path]] = set()
     asyncio.run(serve(config, started))
 
 

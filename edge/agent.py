@@ -17,10 +17,12 @@ from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.identity.errors import IdentityError
 from edge.identity.keeper import JoinSettings, Keeper
+from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer, collect
 from edge.net.address import Address
 from edge.node import VERSION, Identity, Node
 from edge.sandbox.engine import Engine
+from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
@@ -68,10 +70,11 @@ class _Agent:
         """Why the link is down, as logged last: weeks without one shall not fill the log."""
         logs = LogBuffer()
         collect(logs)
-        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
+        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq, store.outbox.last_ns)
         self._keeper = _keeper(config, self._timekeeper)
         tls = self._keeper.tls if self._keeper is not None else None
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
+        secrets = SecretKeeper(FileKey(config.state / "secrets.key"))
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -80,6 +83,7 @@ class _Agent:
             engine=engine,
             directory=config.state,
             registry=config.cloud,
+            secrets=secrets,
         )
         identity = Identity(
             name=config.name,
@@ -90,7 +94,7 @@ class _Agent:
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
-        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
+        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper, secrets)
         self._uplink = Uplink(
             UplinkConfig(config.cloud, identity=self._keeper),
             self._node,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from edge.logbuffer import LogBuffer
+from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.store.errors import StoreError
 from edge.store.outbox import Outbox
@@ -69,7 +70,9 @@ class Node:
         logs: LogBuffer,
         supervisor: Supervisor,
         timekeeper: Timekeeper,
+        secrets: SecretKeeper,
     ) -> None:
+        self._secrets = secrets
         self.identity = identity
         self.outbox = _TimedOutbox(store.outbox, timekeeper)
         self.logs = logs
@@ -119,7 +122,7 @@ class Node:
 
     async def apply(self, step: DesiredStep) -> int:
         """Persist a step, then work towards it; raises BaseMismatchError."""
-        await asyncio.to_thread(self._store.desired.apply, step)
+        await asyncio.to_thread(self._keep_step, step)
         self._supervisor.want(self._wanted())
         return step.revision
 
@@ -174,6 +177,10 @@ class Node:
                 self._kept[name] = (status.state, status.restarts)
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _keep_step(self, step: DesiredStep) -> None:
+        """No secret reaches the disk unsealed; any thread."""
+        self._store.desired.apply(self._secrets.seal_step(step))
 
     def _wanted(self) -> dict[str, tuple[DesiredApp, int]]:
         wanted: dict[str, tuple[DesiredApp, int]] = {}

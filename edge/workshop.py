@@ -14,6 +14,7 @@ from edge.sandbox.errors import CompileError, InvalidModuleError
 from edge.sandbox.exits import Exit
 from edge.sandbox.guest import Guest
 from edge.sandbox.setup import GuestSetup
+from edge.secrets import SecretKeeper
 from edge.services import AppServices
 from edge.store import Store
 from edge.wire.messages import DesiredApp, Scalar
@@ -45,7 +46,7 @@ class SandboxRun:
 class SandboxWorkshop:
     """The agent's `Workshop`. `prepare` runs on the loop, guests on threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it joins
         self,
         *,
         board: Board,
@@ -55,7 +56,9 @@ class SandboxWorkshop:
         engine: Engine,
         directory: Path,
         registry: str,
+        secrets: SecretKeeper,
     ) -> None:
+        self._secrets = secrets
         self._board = board
         self._store = store
         self._logs = logs
@@ -98,6 +101,7 @@ class SandboxWorkshop:
             data_dir=data,
             limits=spec.limits,
             grants=resolve(spec, self._board),
+            secrets=self._secrets.openers(name, spec),
         )
         guest = Guest(self._engine, self._ready[spec.module.digest], setup)
         guest.start(ended)

@@ -1,1 +1,1 @@
-"""Who asks, and what they may do."""
+"""Who may do what on the API, and what they did: identity, roles, limits, audit."""

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import httpx
 
-from cloud.client import contexts
+from cloud.client import context
 from cloud.client.errors import InputError, RefusedError, UnreachableError
 
 GROUP = "/apis/skerry.dev/v1alpha1"
@@ -23,12 +23,18 @@ Json = dict[str, Any]
 class Client:
     """One cloud. `with` closes its connections."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """`token` None: the one that is kept for this cloud."""
         self.url = url.rstrip("/")
         check_scheme(self.url)
-        verify = contexts.tls(self.url) if self.url.startswith("https:") else False
+        known = context.find(self.url)
+        sent = known.token if token is None else token
         self._http = httpx.Client(
-            base_url=self.url, timeout=TIMEOUT, follow_redirects=False, verify=verify
+            base_url=self.url,
+            headers={"authorization": f"Bearer {sent}"} if sent else {},
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            verify=context.tls(known) if self.url.startswith("https:") else False,
         )
         self._resources: dict[str, Json] | None = None
 

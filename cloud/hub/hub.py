@@ -16,6 +16,7 @@ from msgspec import structs
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from cloud.access.principal import node_of
 from cloud.errors import Expired
 from cloud.hub.connection import Connection
 from cloud.hub.desired import DesiredIndex
@@ -24,7 +25,6 @@ from cloud.kinds.appinstance import AppInstance
 from cloud.kinds.meta import DEFAULT_NAMESPACE
 from cloud.kinds.node import Node
 from cloud.metrics import Metrics
-from cloud.pki.gate import principal_of
 from cloud.store import log
 from cloud.store.database import Database
 from cloud.store.objects import Query
@@ -109,9 +109,7 @@ class Hub:
             await socket.close()
             return
         await socket.accept(SUBPROTOCOL)
-        principal = principal_of(socket.scope)
-        identity = principal.name if principal is not None else None
-        connection = Connection(socket, self._ports, self._greet, identity)
+        connection = Connection(socket, self._ports, self._greet, node_of(socket.scope))
         self._open.add(connection)
         self._ports.credit.connections += 1
         try:

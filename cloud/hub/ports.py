@@ -10,6 +10,7 @@ from cloud.hub.nodes import Nodes
 from cloud.store.objects import Objects
 from cloud.telemetry.logs import LogStore
 from cloud.telemetry.store import TelemetryStore
+from cloud.vault import Vault
 from edge.wire.limits import HEARTBEAT
 
 
@@ -22,6 +23,7 @@ class Ports:
     logs: LogStore
     nodes: Nodes
     clock: Clock
+    vault: Vault
     heartbeat: float = HEARTBEAT
     """Seconds; what Welcome says."""
     credit: Credit = field(default_factory=Credit)

@@ -6,7 +6,6 @@ replaced whole. Rotation has three steps: `rotate` makes a second CA that everyb
 by it, and the service shows that, so that a node that was away still knows whom it meets.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from msgspec import Struct, structs
 from cloud.pki import certificates
 from cloud.pki.certificates import Certificate, Signer
 from cloud.pki.errors import PkiError
+from cloud.private import write_private
 
 SERVER_LIFE = timedelta(days=90)
 SERVER_RENEW = timedelta(days=30)
@@ -174,19 +174,3 @@ class Authority:
     def _save(self, state: _State) -> None:
         write_private(self._directory / _STATE, msgspec.json.encode(state))
         self._state = state
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Replace a file that only its owner may read; on the disk when this returns."""
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

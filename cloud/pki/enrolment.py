@@ -18,10 +18,11 @@ from sqlalchemy import Connection, Row
 from cloud.clock import Clock
 from cloud.errors import StatusError
 from cloud.pki import certificates, ledger, tokens
-from cloud.pki.audit import audit
 from cloud.pki.authority import Authority
 from cloud.pki.errors import JoinRefused, NotProven, PkiError
+from cloud.pki.journal import Journal
 from cloud.store.database import Database
+from cloud.store.witness import WITNESS, Deed
 from edge.wire.errors import DecodeError
 from edge.wire.joining import (
     CHALLENGE_BYTES,
@@ -60,6 +61,7 @@ class Enrolment:
         """Ends a node's live connections; the hub's, once there is one."""
         self.trust_changed: Callable[[], None] = lambda: None
         """The set of CAs changed; the listener's, once there is one."""
+        self._journal = Journal(database, clock)
         self._database = database
         self._clock = clock
         self._policy = policy
@@ -91,27 +93,25 @@ class Enrolment:
             else:
                 given = dict(request.labels)
                 if not ledger.ask(connection, request.node, key_id, given, address, now_ns):
+                    self._journal.done(connection, "join-asked", request.node, address, key_id)
                     return False
             ledger.register(connection, request.node, given)
+            self._journal.done(connection, "join", request.node, address, key_id)
             return True
 
         try:
             issued = await self._issue(request.node, key, admit)
         except StatusError as error:
-            audit("join-refused", request.node, address, why=error.message)
+            await self._journal.refused("join", request.node, address, error)
             raise
         if issued is None:
-            audit("join-asked", request.node, address, key=key_id)
             return Pending(message=f"a person must approve: skerry node approve {request.node}")
-        audit("join", request.node, address, key=key_id)
         return issued
 
     async def renew(self, node: str, serial: str, csr: str, address: str) -> Issued:
         """A further certificate for a node that has shown a valid one. Raises JoinRefused."""
         key = await asyncio.to_thread(certificates.read_csr, csr)
-        issued = await self._succeed(node, serial, key)
-        audit("renew", node, address, key=certificates.key_id(key))
-        return issued
+        return await self._succeed(node, serial, key, "renew", address)
 
     def challenge(self) -> Challenge:
         """A nonce, good for one proof within a minute."""
@@ -134,12 +134,11 @@ class Enrolment:
             old = certificates.read_certificate(request.certificate)
             node = self._proven(old, request)
             key = await asyncio.to_thread(certificates.read_csr, request.csr)
-            issued = await self._succeed(node, certificates.serial_of(old), key)
+            serial = certificates.serial_of(old)
+            return await self._succeed(node, serial, key, "reenrol", address)
         except StatusError as error:
-            audit("reenrol-refused", node, address, why=error.message)
+            await self._journal.refused("reenrol", node, address, error)
             raise
-        audit("reenrol", node, address, key=certificates.key_id(key))
-        return issued
 
     async def heard_trust(self, node: str) -> None:
         """A node fetched the CAs it shall trust."""
@@ -157,11 +156,15 @@ class Enrolment:
         now_ns = self._now_ns()
         tokens.check(spec, now_ns)
         pin = certificates.pin(self.authority.signer.certificate)
-        made = await self._database.write(
-            lambda connection: tokens.create(connection, spec, pin, now_ns)
-        )
-        audit("token-created", made.id, pattern=spec.pattern, uses=str(spec.uses))
-        return made
+        witness = WITNESS.get()
+
+        def work(connection: Connection) -> JoinToken:
+            made = tokens.create(connection, spec, pin, now_ns)
+            if witness is not None:
+                witness(connection, Deed("jointokens", "", made.id, None, spec))
+            return made
+
+        return await self._database.write(work)
 
     async def tokens(self) -> Sequence[Row[Any]]:
         """Every token without its secret."""
@@ -170,7 +173,6 @@ class Enrolment:
     async def delete_token(self, token: str) -> None:
         """Make a token worthless. Raises NotFound."""
         await self._database.write(lambda connection: tokens.remove(connection, token))
-        audit("token-deleted", token)
 
     async def requests(self) -> Sequence[Row[Any]]:
         """Nodes that wait for a person."""
@@ -179,12 +181,10 @@ class Enrolment:
     async def approve(self, node: str) -> None:
         """Let a waiting node in; it gets its certificate when it asks again. Raises NotFound."""
         await self._database.write(lambda connection: ledger.approve(connection, node))
-        audit("approve", node)
 
     async def refuse(self, node: str) -> None:
         """Forget a waiting node's request. Raises NotFound."""
         await self._database.write(lambda connection: ledger.answer(connection, node))
-        audit("refuse", node)
 
     async def revoke(self, node: str) -> int:
         """End a node's identity and its connections now; how many certificates it had."""
@@ -193,7 +193,6 @@ class Enrolment:
             lambda connection: ledger.revoke(connection, node, now_ns)
         )
         self._forget(gone)
-        audit("revoke", node, certificates=str(len(gone)))
         self.send_away(node, f"node {node} was revoked")
         return len(gone)
 
@@ -203,7 +202,6 @@ class Enrolment:
         """Make the next CA; its pin. Raises PkiError."""
         made = self.authority.rotate(self._clock())
         self.trust_changed()
-        audit("ca-rotate", certificates.pin(made))
         return certificates.pin(made)
 
     async def lagging(self) -> list[str]:
@@ -225,7 +223,6 @@ class Enrolment:
             await self._nobody_lags("have not learnt of the next CA")
         self.authority.activate()
         self.trust_changed()
-        audit("ca-activate", certificates.pin(self.authority.signer.certificate))
 
     async def retire(self, *, force: bool) -> None:
         """Distrust the older CA and what it issued. Raises PkiError while it is in use."""
@@ -242,7 +239,6 @@ class Enrolment:
             self._forget(gone)
             for node in nodes & (left - set(self._valid.values())):
                 self.send_away(node, "its CA was retired")
-            audit("ca-retire", pin)
         self.trust_changed()
 
     async def forget_expired(self) -> None:
@@ -254,11 +250,16 @@ class Enrolment:
 
     # --- helpers ---------------------------------------------------------------------------------
 
-    async def _succeed(self, node: str, serial: str, key: certificates.PublicKey) -> Issued:
+    async def _succeed(
+        self, node: str, serial: str, key: certificates.PublicKey, verb: str, address: str
+    ) -> Issued:
         """A certificate in place of another, unless that is revoked by the time of the commit."""
 
         def admit(connection: Connection) -> bool:
-            return ledger.stands(connection, serial)
+            if not ledger.stands(connection, serial):
+                return False
+            self._journal.done(connection, verb, node, address, certificates.key_id(key))
+            return True
 
         issued = await self._issue(node, key, admit)
         if issued is None:

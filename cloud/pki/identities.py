@@ -1,20 +1,19 @@
-"""The parts of identity joined for the service: CA, enrolment, TLS, gate, routes."""
+"""The parts of identity joined for the service: CA, enrolment, TLS, rules, routes."""
 
 import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from cloud.clock import Clock
 from cloud.kinds.appinstance import AppInstance
 from cloud.pki.authority import Authority
 from cloud.pki.enrolment import Enrolment, Policy
-from cloud.pki.gate import Gate
 from cloud.pki.peer import load_identity, server_context
 from cloud.pki.routes import node_routes, operator_routes
+from cloud.pki.rules import NodeRules
 from cloud.store.database import Database
 from cloud.store.objects import Objects, Query
 from cloud.store.selectors import parse_fields
@@ -58,8 +57,8 @@ class Identities:
         """For the application."""
         return [*node_routes(self.enrolment), *operator_routes(self.enrolment, self._clock)]
 
-    def middleware(self, objects: Objects) -> list[Middleware]:
-        """For the application."""
+    def rules(self, objects: Objects) -> NodeRules:
+        """For the gate."""
 
         async def needs(node: str, repository: str, digest: str) -> bool:
             query = Query(fields=parse_fields(f"spec.node={node}", ("spec.node",)))
@@ -67,7 +66,7 @@ class Identities:
             modules = (instance.spec.desired.module for instance in wanted)
             return any((each.repository, each.digest) == (repository, digest) for each in modules)
 
-        return [Middleware(Gate, enrolment=self.enrolment, needs=needs)]
+        return NodeRules(self.enrolment, needs)
 
     def _load(self) -> None:
         authority = self.enrolment.authority

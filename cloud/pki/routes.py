@@ -10,13 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from cloud.access.principal import node_of
 from cloud.api.http import json_response
 from cloud.clock import Clock
 from cloud.errors import BadRequest, Conflict, TooLarge
 from cloud.pki import certificates
 from cloud.pki.enrolment import Enrolment
 from cloud.pki.errors import PkiError
-from cloud.pki.gate import principal_of
 from cloud.pki.peer import STATE_KEY
 from cloud.pki.tokens import TokenSpec
 from edge.wire.joining import (
@@ -54,9 +54,9 @@ def node_routes(enrolment: Enrolment) -> list[BaseRoute]:
     """What nodes ask."""
 
     async def trust(request: Request) -> Response:
-        principal = principal_of(request.scope)
-        if principal is not None and principal.kind == "node":
-            await enrolment.heard_trust(principal.name)
+        node = node_of(request.scope)
+        if node is not None:
+            await enrolment.heard_trust(node)
         return json_response(Trust(trust=enrolment.authority.trust_text()))
 
     async def join(request: Request) -> Response:

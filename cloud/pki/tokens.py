@@ -10,10 +10,10 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cloud.errors import Cause, Invalid, NotFound
@@ -33,8 +33,7 @@ _PATTERN = re.compile(r"[a-z0-9*?\[\]!-]{1,128}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenSpec:
+class TokenSpec(Struct, frozen=True, rename="camel"):
     """What a token allows."""
 
     uses: int = 1

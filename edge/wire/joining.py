@@ -131,16 +131,25 @@ class Refusal(Struct, frozen=True, kw_only=True):
 class CloudContext(Struct, frozen=True, kw_only=True):
     """What a person's own directory knows of one cloud: a file only they may read."""
 
-    url: str
-    ca: str
-    """PEM, all CAs to trust."""
+    url: str = ""
+    ca: str = ""
+    """PEM, all CAs to trust; empty for what the system trusts."""
     join_token: str = ""
     """For agents on this machine; empty where the cloud is elsewhere."""
+    user: str = ""
+    token: str = ""
+    """Who the person is there; the agent makes no use of it."""
+
+
+_SAME_HOST = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+"""Listening everywhere is reached here."""
 
 
 def context_name(url: str) -> str:
     """File name of a cloud's context: `https://127.0.0.1:8480` → `127.0.0.1_8480.json`."""
     authority = url.partition("://")[2].partition("/")[0].lower()
+    host, colon, port = authority.rpartition(":")
+    authority = f"{_SAME_HOST.get(host, host)}{colon}{port}"
     return re.sub(r"[^a-z0-9.-]+", "_", authority).strip("_") + ".json"
 
 

@@ -250,6 +250,18 @@ class Module(Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(gt=0, le=limits.MODULE_LIMIT)]
 
 
+class GrantedSecret(Struct, frozen=True, kw_only=True):
+    """A value the operator grants an app."""
+
+    ref: Text
+    """`NAME/KEY@digest`: which value of which Secret; another value has another digest."""
+    value: Annotated[bytes, Meta(max_length=limits.SECRET_LIMIT)] = b""
+    """Plain on the wire, sealed in the node's store, empty in the cloud's objects."""
+
+    def __repr__(self) -> str:
+        return f"GrantedSecret({self.ref})"
+
+
 class DesiredApp(Struct, frozen=True, kw_only=True):
     """Spec of kind `app`: everything a node needs to run it."""
 
@@ -262,6 +274,8 @@ class DesiredApp(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     """Already merged: the manifest's with the operator's overrides."""
     restart: Restart = Restart()
+    secrets: dict[str, GrantedSecret] = field(default_factory=dict[str, GrantedSecret])
+    """Grant name of the manifest → the secret."""
 
 
 Scalar = bool | int | float | str

@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from cloud.client import context
 from cloud.pki.identities import Identities
 from cloud.service import Config, Server, listen, running, url_of
+from tests.support.credentials import headers, trusted
 
 
 class CloudService:
@@ -36,6 +40,11 @@ class CloudService:
         self._thread.join(30)
         assert not self._thread.is_alive(), "the service does not stop"
 
+    def client(self, **options: Any) -> httpx.Client:
+        """Of the administrator."""
+        settings = {"verify": trusted(self.url) or False, "timeout": 20} | options
+        return httpx.Client(base_url=self.url, headers=headers(self.url), **settings)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -51,6 +60,7 @@ class CloudService:
                 self.identities = app.state.identities
                 self.loop = asyncio.get_running_loop()
                 self.url = url_of(listener, secure=not self._config.insecure_loopback)
+                context.save(await app.state.tell(self.url, context.load(self.url)))
                 self._ready.set()
                 await self._server.serve([listener])
 

@@ -14,7 +14,6 @@ import httpx
 
 from cloud.pki.certificates import pin
 from cloud.pki.enrolment import Policy
-from edge.identity import enrol
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.timekeeper import RELEASED_NS
 from tests.support.cloud import CloudService, cloud_service
@@ -68,7 +67,7 @@ class TrustCloud:
         self.url = service.url
         self.identities = service.identities
         self.enrolment = service.identities.enrolment
-        self.operator = httpx.Client(base_url=self.url, verify=enrol.context(self.ca), timeout=20)
+        self.operator = service.client()
 
     @property
     def ca(self) -> str:

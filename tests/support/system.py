@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import ssl
 import subprocess
 import sys
 import threading
@@ -16,21 +15,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.credentials import headers, trusted
+
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
 
 
 def skerry(
-    *args: str, cloud: str | None = None, check: bool = True
+    *args: str, cloud: str | None = None, check: bool = True, said: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one verb to its end."""
+    """Run one verb to its end; it reads `said`."""
     environment = os.environ | ({"SKERRY_CLOUD": cloud} if cloud else {})
     done = subprocess.run(
         [sys.executable, str(ROOT / "skerry.py"), *args],
         capture_output=True,
         text=True,
         env=environment,
+        input=said,
         timeout=120,
         check=False,
     )
@@ -203,13 +205,6 @@ class Agent(Process):
         until(lambda: self.status()["outbox"]["entries"] == 0, f"{self.name} has sent its outbox")
 
 
-def trusted(url: str) -> ssl.SSLContext:
-    """Trust as `skerry cloud` has told its owner's commands."""
-    from cloud.client.contexts import tls  # noqa: PLC0415 - the demo imports this module early
-
-    return tls(url)
-
-
 def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     """Every reading of a name, oldest first, page by page."""
     found: list[dict[str, Any]] = []
@@ -217,8 +212,10 @@ def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     page = ""
     while True:
         url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
-        tls = trusted(cloud.url) if cloud.url.startswith("https:") else None
-        with urllib.request.urlopen(url, timeout=DEADLINE, context=tls) as answer:  # noqa: S310 - our own
+        asked = urllib.request.Request(url, headers=headers(cloud.url))  # noqa: S310 - our own
+        with urllib.request.urlopen(  # noqa: S310 - as above
+            asked, timeout=DEADLINE, context=trusted(cloud.url)
+        ) as answer:
             body = json.load(answer)
         found += body["items"]
         token = body["metadata"].get("continue")

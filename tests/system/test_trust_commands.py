@@ -47,6 +47,7 @@ def test_a_desk_elsewhere_trusts_by_the_pin_and_by_no_other(
 ):
     with Cloud(tmp_path / "cloud", secure=True) as cloud:
         pin = skerry_json("ca", "show", cloud=cloud.url)["pin"]
+        token = skerry("user", "create", "ada", "--role", "viewer", cloud=cloud.url).stdout
         monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "desk"))
         refused = skerry("get", "nodes", cloud=cloud.url, check=False)
         assert refused.returncode == 1
@@ -55,6 +56,9 @@ def test_a_desk_elsewhere_trusts_by_the_pin_and_by_no_other(
         assert wrong.returncode == 1
         assert "another CA" in wrong.stderr
         skerry("trust", cloud.url, "--pin", f"sha256:{pin}")
+        nobody = skerry("get", "nodes", cloud=cloud.url, check=False)
+        assert "skerry login" in nobody.stderr
+        skerry("login", cloud=cloud.url, said=token)
         skerry("get", "nodes", cloud=cloud.url)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from edge.fetch import ArtifactCache, FetchError
@@ -231,16 +232,13 @@ def test_a_node_fetches_the_artifacts_of_its_own_apps_and_no_others(
         fetch(foreign, tmp_path / "cache-2")
 
 
-def test_an_artifact_is_not_for_those_without_a_certificate_elsewhere(cloud: TrustCloud):
-    """People are known by name later; until then they are those on the service's machine."""
-    from cloud.errors import Forbidden  # noqa: PLC0415
-    from cloud.pki.gate import _check_person  # noqa: PLC0415
-
-    _check_person({"type": "http", "path": "/v2/thermo", "client": ("127.0.0.1", 1)})
-    _check_person({"type": "http", "path": "/join/v1alpha1/join", "client": ("192.0.2.1", 1)})
-    for client in (("192.0.2.1", 1), None):
-        with pytest.raises(Forbidden):
-            _check_person({"type": "http", "path": "/v2/thermo", "client": client})
+@pytest.mark.parametrize(
+    "path", [NODES, f"/v2/thermo/blobs/sha256:{'0' * 64}", "/v2/_catalog", "/metrics"]
+)
+def test_whoever_shows_neither_certificate_nor_token_reaches_nothing(cloud: TrustCloud, path: str):
+    with httpx.Client(base_url=cloud.url, verify=enrol.context(cloud.ca), timeout=20) as nobody:
+        assert nobody.get(path).status_code == 401
+        assert nobody.get("/join/v1alpha1/trust").status_code == 200
 
 
 def test_a_certificate_that_the_ledger_does_not_know_counts_for_nothing(

@@ -1,7 +1,9 @@
-"""Which CA a person's commands trust for which cloud; `skerry cloud` writes its own at each start.
+"""What a person's commands know of each cloud: its CA, and who the person is there.
 
-One file a cloud in SKERRY_CONTEXTS, else in `skerry` of the user's configuration. It may hold a
-join token for agents of this machine, so nobody else may read it.
+Rules: one file a cloud in SKERRY_CONTEXTS, else in `skerry` of the user's configuration, for its
+owner alone. `skerry cloud` writes that of its own person at its first start, `skerry trust` the CA
+of a cloud elsewhere, `skerry login` the token. A token is sent to the cloud it is for and to no
+other. SKERRY_CA (a file) and SKERRY_TOKEN count instead, for scripts.
 """
 
 import hashlib
@@ -14,13 +16,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import structs
 
 from cloud.client.errors import InputError, RefusedError, UnreachableError
-from cloud.pki.authority import write_private
+from cloud.private import write_private
 from edge.wire.joining import BODY_LIMIT, ROOT, CloudContext, Trust, context_name
 
 CONTEXT_LIMIT = 64 << 10
-"""Bytes of a context: a few certificates."""
+"""Bytes of a context: a few certificates and tokens."""
 TIMEOUT = 10.0
 
 
@@ -30,16 +33,29 @@ def directory() -> Path:
     return Path(os.environ.get("SKERRY_CONTEXTS") or Path(home) / "skerry").expanduser()
 
 
+def find(url: str) -> CloudContext:
+    """What counts for a cloud, with what the environment says; raises InputError."""
+    known = load(url) or CloudContext(url=url)
+    file, token = os.environ.get("SKERRY_CA"), os.environ.get("SKERRY_TOKEN")
+    if file:
+        try:
+            known = structs.replace(known, ca=Path(file).read_text("ascii"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"SKERRY_CA: {file}: {error}") from None
+    return structs.replace(known, user="", token=token) if token else known
+
+
 def load(url: str) -> CloudContext | None:
-    """What is known of a cloud; raises InputError for a damaged file."""
+    """What is kept of a cloud; raises InputError for a damaged file."""
     path = directory() / context_name(url)
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.read(CONTEXT_LIMIT), type=CloudContext)
+            found = msgspec.json.decode(file.read(CONTEXT_LIMIT), type=CloudContext)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as error:
+    except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, then: skerry trust") from None
+    return found if urlsplit(found.url).scheme == urlsplit(url).scheme else None
 
 
 def save(context: CloudContext) -> Path:
@@ -50,34 +66,27 @@ def save(context: CloudContext) -> Path:
     return path
 
 
-def tls(url: str) -> ssl.SSLContext:
-    """How to verify a cloud: SKERRY_CA (a file), else its context, else the system's trust."""
-    file = os.environ.get("SKERRY_CA")
-    known = None if file else load(url)
+def tls(context: CloudContext) -> ssl.SSLContext:
+    """How to verify the cloud: by its CA, else by what the system trusts."""
     try:
-        context = ssl.create_default_context(cafile=file, cadata=known.ca if known else None)
-    except OSError as error:
-        raise InputError(f"SKERRY_CA: {file}: {error}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context
+        made = ssl.create_default_context(cadata=context.ca or None)
+    except ssl.SSLError as error:
+        raise InputError(f"{context.url}: its CA is damaged ({error}); skerry trust") from None
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    return made
 
 
 def trust(args: Namespace) -> None:
     """`skerry trust`: fetch a cloud's CA, compare it with the pin, keep it."""
     url, pin = str(args.url).rstrip("/"), str(args.pin).removeprefix("sha256:").lower()
-    known = load(url)
-    found = next(
-        (pem for pem in _fetch(url) if _pin(pem) == pin),
-        None,
-    )
+    found = next((pem for pem in _fetch(url) if _pin(pem) == pin), None)
     if found is None:
         raise RefusedError(
             f"{url}: shows another CA than sha256:{pin}. Copy the pin from `skerry ca show` on the "
             "cloud's machine; if it is right, somebody stands in between",
             code=0,
         )
-    join_token = known.join_token if known else ""
-    path = save(CloudContext(url=url, ca=found, join_token=join_token))
+    path = save(structs.replace(load(url) or CloudContext(), url=url, ca=found))
     print(f"{url} is trusted from now on ({path})", file=sys.stderr)
 
 
