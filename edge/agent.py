@@ -15,14 +15,18 @@ from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
+from edge.gatekeeper import Gatekeeper
 from edge.logbuffer import LogBuffer, collect
 from edge.node import VERSION, Identity, Node
+from edge.roots import newer_roots
 from edge.sandbox.engine import Engine
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
+from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
+from hal import clock
 from hal.board import Board
 
 CACHE_LIMIT = 256 << 20
@@ -64,6 +68,14 @@ class _Agent:
         logs = LogBuffer()
         collect(logs)
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
+        gatekeeper = Gatekeeper(
+            store.meta,
+            root_file=config.trust_root,
+            allow_unsigned=config.allow_unsigned,
+            ask=ask,
+            newer_roots=lambda version: newer_roots(config.cloud, version),
+            now_ns=clock.wall_ns,
+        )
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -72,6 +84,7 @@ class _Agent:
             engine=engine,
             directory=config.state,
             registry=config.cloud,
+            gatekeeper=gatekeeper,
         )
         identity = Identity(
             name=config.name,
@@ -91,6 +104,8 @@ class _Agent:
             on_time=self._timekeeper.heard,
         )
         self._node.notify = self._uplink.notify
+        self._node.proven = gatekeeper.proven
+        self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         console = Console(config, self._node, store, board, self._supervisor, self._uplink)
         self._control = ControlServer(config.state / "control.sock", console.handlers())
 

@@ -1,8 +1,10 @@
 """`skerry agent`: run the agent, or talk to the one that runs on this board."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from edge.errors import ControlError
 from edge.wire.limits import NAME_PATTERN
 
 SEVERITY = {3: "error", 4: "warning", 6: "info", 7: "debug"}
+KEYS_HOME = "~/.config/skerry/keys"
 Json = dict[str, Any]
 OUTBOX_MAX_MB = 64 << 10
 """64 GB: a card's worth; the store's map is three times as large and sparse."""
@@ -37,8 +40,16 @@ def run(args: Namespace) -> int:
         state=args.state,
         outbox_limit=args.outbox << 20,
         runtime=args.runtime,
+        trust_root=args.trust_root or _desk_root(),
+        allow_unsigned=args.allow_unsigned,
     )
     return asyncio.run(main(config))
+
+
+def _desk_root() -> Path | None:
+    """The root of who makes keys and runs an agent on one desk; a board has none."""
+    root = Path(os.environ.get("SKERRY_KEYS", KEYS_HOME)).expanduser() / "root.cose"
+    return root if root.exists() else None
 
 
 def status(args: Namespace) -> None:

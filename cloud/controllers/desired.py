@@ -45,6 +45,11 @@ class Resolved(Protocol):
         """Its code."""
         ...
 
+    @property
+    def signature(self) -> bytes:
+        """Who vouches for it; nothing when nobody does."""
+        ...
+
 
 def desired_app(spec: AppSpec, resolved: Resolved) -> DesiredApp:
     """What each selected node shall run; raises SpecError naming the field."""
@@ -60,6 +65,7 @@ def desired_app(spec: AppSpec, resolved: Resolved) -> DesiredApp:
         twin=spec.twin,
         limits=_override("limits", manifest.limits, spec.limits),
         restart=_override("restart", manifest.restart, spec.restart),
+        signature=resolved.signature,
     )
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from cloud.clock import Clock
 from cloud.errors import AlreadyExists, NotFound
 from cloud.kinds.meta import LABEL_KEY, LABEL_VALUE, LABELS_LIMIT, Metadata, set_conditions
-from cloud.kinds.node import Node, is_ready, ready_condition
+from cloud.kinds.node import READY, Node, is_ready, ready_condition, verifies_condition
 from cloud.store.objects import Objects, Query
 from edge.wire.messages import Hello
 
@@ -32,7 +32,12 @@ class Nodes:
             status = structs.replace(
                 node.status,
                 conditions=set_conditions(
-                    node.status.conditions, [ready_condition(connected=True, message=message)], now
+                    node.status.conditions,
+                    [
+                        ready_condition(connected=True, message=message),
+                        verifies_condition(root=hello.root, unsigned=hello.unsigned),
+                    ],
+                    now,
                 ),
                 addresses=[address] if address else [],
                 agent_version=hello.agent,
@@ -57,8 +62,9 @@ class Nodes:
         def change(node: Node) -> Node:
             if node.status.boot_id != boot_id or not is_ready(node):
                 return node
+            others = [each for each in node.status.conditions if each.type != READY]
             conditions = set_conditions(
-                node.status.conditions, [ready_condition(connected=False)], now
+                node.status.conditions, [ready_condition(connected=False), *others], now
             )
             return structs.replace(
                 node, status=structs.replace(node.status, conditions=conditions)

@@ -18,6 +18,8 @@ from cloud.kinds.meta import (
 from cloud.kinds.scheme import Column, Kind
 
 READY = "Ready"
+VERIFIES = "VerifiesApps"
+"""Whether the node runs only what somebody signed whom its root of trust names."""
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):
@@ -69,6 +71,23 @@ def ready_condition(*, connected: bool, message: Text = "") -> Condition:
         reason="Disconnected",
         message=message or "no connection; its apps run on from its own store",
     )
+
+
+def verifies_condition(*, root: int, unsigned: bool) -> Condition:
+    """What the node says of its own trust; give it to `set_conditions` with the time."""
+    if root:
+        return Condition(
+            type=VERIFIES,
+            status=Truth.TRUE,
+            reason="TrustRoot",
+            message=f"runs only signed apps, by version {root} of the root of trust",
+        )
+    reason, message = (
+        ("UnsignedAllowed", "its configuration lets it run apps that nobody signed")
+        if unsigned
+        else ("NoTrustRoot", "it has no root of trust and refuses every app")
+    )
+    return Condition(type=VERIFIES, status=Truth.FALSE, reason=reason, message=message)
 
 
 def _status(node: Node, _now: datetime) -> str:

@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_KEYS = {"SKERRY_KEYS": "/nonexistent"}
+"""Whoever runs the tests may have keys; no test uses them."""
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
 
 
 def skerry(
-    *args: str, cloud: str | None = None, check: bool = True
+    *args: str, cloud: str | None = None, check: bool = True, keys: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run one verb to its end."""
-    environment = os.environ | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    environment = os.environ | NO_KEYS | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    if keys is not None:
+        environment |= {"SKERRY_KEYS": str(keys)}
     done = subprocess.run(
         [sys.executable, str(ROOT / "skerry.py"), *args],
         capture_output=True,
@@ -69,6 +73,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | NO_KEYS,
         )
         self.lines: deque[str] = deque(maxlen=500)
         self._grown = threading.Condition()
@@ -146,7 +151,9 @@ class Agent(Process):
         *,
         board: Path | str = "sim",
         labels: Sequence[str] = (),
+        trust: Sequence[str] = ("--allow-unsigned",),
     ) -> None:
+        """`trust`: most tests are not about signatures, and say so."""
         options = [part for label in labels for part in ("--label", label)]
         super().__init__(
             "agent",
@@ -159,6 +166,7 @@ class Agent(Process):
             "--state",
             str(state),
             *options,
+            *trust,
         )
         self.name = name
         self.state = state
