@@ -76,6 +76,8 @@ def to_be_signed(protected: bytes, payload: bytes, external: bytes = b"") -> byt
 def _check_headers(headers: object, unprotected: Mapping[Any, Any]) -> None:
     if not isinstance(headers, dict):
         raise MalformedError("signature.protected: must be a map")
+    if any(type(label) not in {int, str} for label in (*headers, *unprotected)):
+        raise MalformedError("signature: a header's label must be an integer or text")
     if headers.keys() & unprotected.keys():
         raise MalformedError("signature: a header is both protected and unprotected")
     if headers.get(ALG) != EDDSA:
@@ -86,5 +88,5 @@ def _check_headers(headers: object, unprotected: Mapping[Any, Any]) -> None:
     if CRIT in headers and not (isinstance(critical, list) and critical):
         raise MalformedError("signature.crit: must name at least one header")
     for label in critical or ():
-        if label not in UNDERSTOOD or label not in headers:
+        if not isinstance(label, int) or label not in UNDERSTOOD or label not in headers:
             raise MalformedError(f"signature.crit: {label!r:.40} is not understood, or not there")
