@@ -26,7 +26,6 @@ from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
-from hal import clock
 from hal.board import Board
 
 CACHE_LIMIT = 256 << 20
@@ -74,7 +73,7 @@ class _Agent:
             allow_unsigned=config.allow_unsigned,
             ask=ask,
             newer_roots=lambda version: newer_roots(config.cloud, version),
-            now_ns=clock.wall_ns,
+            now_ns=self._lower_bound_ns,
         )
         workshop = SandboxWorkshop(
             board=board,
@@ -133,6 +132,9 @@ class _Agent:
             await asyncio.wait([uplink], timeout=5)
             uplink.cancel()
         await self._control.close()
+
+    def _lower_bound_ns(self) -> int:
+        return self._timekeeper.lower_bound_ns()
 
     def _link_changed(self, link: LinkStatus) -> None:
         self._cache.retain(self._supervisor.modules_in_use())

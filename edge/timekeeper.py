@@ -66,6 +66,10 @@ class Timekeeper:
         _log.warning("this board's clock is not set: the cloud's time is used")
         self._changed.set()
 
+    def lower_bound_ns(self) -> int:
+        """A time that has passed: the bound that was kept, whatever the cloud says now."""
+        return max(self._floor, clock.wall_ns())
+
     def corrected(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries with the time at which their calls were made, as far as it is known now."""
         if not self._behind_ns:

@@ -12,12 +12,17 @@ from cloud.clock import utc_now
 from edge.trust.root import ROOT_ROLE
 
 DAY = 86_400
+KEYS_LIMIT = 16
+"""Keys of a role: as many signatures as a document may have."""
 DAYS_LIMIT = 36_500
 """A century."""
 
 
 def init(args: Namespace) -> None:
     """Make keys and version 1 of the root of trust."""
+    for option, count in (("--root-keys", args.root_keys), ("--app-keys", args.app_keys)):
+        if not 1 <= count <= KEYS_LIMIT:
+            raise InputError(f"{option}: {count} is not from 1 to {KEYS_LIMIT}")
     ring = Keyring(args.keys)
     ring.create()
     passphrase = ring.ask_passphrase() if args.encrypt else None

@@ -32,7 +32,7 @@ def test_the_next_root_needs_the_old_keys_and_the_new():
 
 @pytest.mark.parametrize("version", [1, 3, 4])
 def test_no_version_is_skipped_repeated_or_taken_back(version: int):
-    with pytest.raises(RootError, match=rf": {version} cannot follow 1"):
+    with pytest.raises(RootError, match=f"{version} cannot follow 1"):
         next_root(root(), signed_root(root(version)))
 
 
@@ -56,7 +56,7 @@ def test_an_app_key_cannot_sign_a_root():
 
 
 def test_a_signed_manifest_is_no_root_though_its_signature_is_good():
-    with pytest.raises(MalformedError, match="wanted application/vnd.skerry.root"):
+    with pytest.raises(MalformedError, match=r"wanted application/vnd\.skerry.root"):
         next_root(root(), signature(statement(), "root-1"))
 
 
