@@ -14,7 +14,7 @@ from edge.trust.root import Root
 from edge.verifying import QUESTION_LIMIT, Answer, Question
 
 ADDRESS_SPACE = 512 << 20
-"""Bytes the child may map: its libraries take 60 MB."""
+"""Bytes the child may map: many times what its libraries take, nothing that hurts a board."""
 CPU_SECONDS = 60
 """Judging takes milliseconds, starting Python on a slow board seconds."""
 MESSAGE_LIMIT = 1000

@@ -19,7 +19,7 @@ from edge.trust.errors import MalformedError, Reason
 from edge.trust.manifest import ArtifactManifest, Kind
 
 TIMEOUT = 120.0
-"""Seconds; it takes 0.2 s on a desk, a loaded Zero 2 W starts Python in some seconds."""
+"""Seconds; it takes 0.1 s on a desk, a loaded Zero 2 W starts Python in some seconds."""
 ROOTS_LIMIT = 32
 """Roots taken in at one time; a node that missed more asks again."""
 QUESTION_LIMIT = 16 << 20
