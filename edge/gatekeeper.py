@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from edge.errors import RefusedError, TrustConfigError
 from edge.trust.encoding import decode_struct, encode, encode_struct
@@ -161,9 +161,7 @@ class Gatekeeper:
         before = self._refused.get(key)
         if before is not None and not newer and before[0] == self.root_version:
             raise before[1]
-        question = Question(
-            **{name: getattr(asked, name) for name in asked.__struct_fields__} | {"newer": newer}
-        )
+        question = structs.replace(asked, newer=newer)
         answer = await self._ask(question)
         await self._follow(newer, answer)
         if answer.manifest is not None:
