@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _agent(verbs)
     _app(verbs)
     _identities(verbs)
+    _keys(verbs)
     _objects(verbs)
     _access(verbs)
     _readings(verbs)
@@ -135,6 +136,17 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="DIR",
         help="directory in RAM (/run/skerry): relaxed telemetry then writes the card once a second",
     )
+    run.add_argument(
+        "--trust-root",
+        type=Path,
+        metavar="FILE",
+        help="whose signatures count: `skerry keys init`",
+    )
+    run.add_argument(
+        "--allow-unsigned",
+        action="store_true",
+        help="while this node has no root of trust, run what nobody signed; the cloud is told",
+    )
     _state(run)
     talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
     _local(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))
@@ -174,6 +186,7 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     push = _verb(does, "push", "cloud.client.apps:push_app", "push a built app to the registry")
     push.add_argument("directory", nargs="?", default=".", help="the app, built")
     push.add_argument("--tag", help="the manifest's version by default")
+    _signing(push)
     _cloud_options(push)
     deploy = _verb(
         does, "deploy", "cloud.client.apps:deploy", "run an app on the nodes you select"
@@ -195,6 +208,7 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="NAME=VALUE",
         help="desired value, live while the app runs; may be repeated",
     )
+    _signing(deploy)
     deploy.add_argument("--wait", action="store_true", help="return when it runs everywhere")
     deploy.add_argument(
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long --wait waits"
@@ -256,6 +270,62 @@ def _identities(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     trust = _verb(verbs, "trust", "cloud.client.context:trust", "trust the CA of a cloud")
     trust.add_argument("url", help="https://cloud.example:8480")
     trust.add_argument("--pin", required=True, metavar="sha256:HEX", help="from `skerry ca show`")
+
+
+def _keys(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("keys", help="make and rotate the keys that sign what nodes run")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    init = _verb(does, "init", "cloud.client.keys:init", "make keys and a root of trust")
+    for role in ("root", "app"):
+        init.add_argument(
+            f"--{role}-keys", type=int, default=1, metavar="N", help=f"{role} keys to make"
+        )
+        init.add_argument(
+            f"--{role}-threshold", type=int, default=1, metavar="N", help="how many must sign"
+        )
+    init.add_argument("--encrypt", action="store_true", help="ask for a passphrase")
+    show = _verb(does, "list", "cloud.client.keys:show", "list keys, roles and the root's expiry")
+    show.add_argument(
+        "-o", "--output", choices=("table", "json", "yaml"), default="table", help="form"
+    )
+    rotate = _verb(does, "rotate", "cloud.client.keys:rotate", "replace the keys of a role")
+    rotate.add_argument("role", choices=("root", "app"), help="whose keys are replaced")
+    publish = _verb(does, "publish", "cloud.client.keys:publish", "bring the root to the cloud")
+    for verb in (init, show, rotate, publish):
+        _keyring(verb)
+    for verb in (init, rotate):
+        verb.add_argument("--days", type=int, default=730, help="until the root expires")
+    _cloud_options(publish, output=False)
+
+
+def _signing(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--sign",
+        action=argparse.BooleanOptionalAction,
+        help="sign with the app keys that are here; done when there are keys",
+    )
+    verb.add_argument(
+        "--downgrade-from",
+        metavar="VERSION",
+        help="sign the permission to replace versions up to this one",
+    )
+    verb.add_argument(
+        "--sign-days",
+        type=int,
+        metavar="DAYS",
+        help="until the signature expires; never if absent",
+    )
+    _keyring(verb)
+
+
+def _keyring(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--keys",
+        type=Path,
+        default=Path(os.environ.get("SKERRY_KEYS", "~/.config/skerry/keys")),
+        metavar="DIR",
+        help="where the private keys lie",
+    )
 
 
 def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:

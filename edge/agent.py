@@ -15,18 +15,21 @@ from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
+from edge.gatekeeper import Gatekeeper
 from edge.identity.errors import IdentityError
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer, collect
 from edge.net.address import Address
 from edge.node import VERSION, Identity, Node
+from edge.roots import newer_roots
 from edge.sandbox.engine import Engine
 from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
+from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
 from hal.board import Board
 
@@ -75,6 +78,14 @@ class _Agent:
         tls = self._keeper.tls if self._keeper is not None else None
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
         secrets = SecretKeeper(FileKey(config.state / "secrets.key"))
+        gatekeeper = Gatekeeper(
+            store.meta,
+            root_file=config.trust_root,
+            allow_unsigned=config.allow_unsigned,
+            ask=ask,
+            newer_roots=lambda version: newer_roots(config.cloud, version, tls),
+            now_ns=self._timekeeper.lower_bound_ns,
+        )
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -84,6 +95,7 @@ class _Agent:
             directory=config.state,
             registry=config.cloud,
             secrets=secrets,
+            gatekeeper=gatekeeper,
         )
         identity = Identity(
             name=config.name,
@@ -102,6 +114,8 @@ class _Agent:
             on_time=self._timekeeper.heard,
         )
         self._node.notify = self._uplink.notify
+        self._node.proven = gatekeeper.proven
+        self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         console = Console(config, self._node, store, board, self._supervisor, self._uplink)
         self._control = ControlServer(config.state / "control.sock", console.handlers())
 

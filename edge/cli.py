@@ -1,5 +1,6 @@
 """`skerry agent`: run the agent, or talk to the one that runs on this board."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from edge.wire.limits import NAME_PATTERN
 SEVERITY = {3: "error", 4: "warning", 6: "info", 7: "debug"}
 TOKEN_LIMIT = 4096
 """Characters read of a file with a token; one takes about 120."""
+KEYS_HOME = "~/.config/skerry/keys"
 Json = dict[str, Any]
 OUTBOX_MAX_MB = 64 << 10
 """64 GB: a card's worth; the store's map is three times as large and sparse."""
@@ -43,8 +45,16 @@ def run(args: Namespace) -> int:
         state=args.state,
         outbox_limit=args.outbox << 20,
         runtime=args.runtime,
+        trust_root=args.trust_root or _desk_root(),
+        allow_unsigned=args.allow_unsigned,
     )
     return asyncio.run(main(config))
+
+
+def _desk_root() -> Path | None:
+    """The root of who makes keys and runs an agent on one desk; a board has none."""
+    root = Path(os.environ.get("SKERRY_KEYS", KEYS_HOME)).expanduser() / "root.cose"
+    return root if root.exists() else None
 
 
 def status(args: Namespace) -> None:

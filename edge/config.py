@@ -26,3 +26,7 @@ class AgentConfig:
     outbox_limit: int = OUTBOX_DEFAULT
     runtime: Path | None = None
     """A directory in RAM for what need not outlive a power cut; None: the state directory."""
+    trust_root: Path | None = None
+    """The root of trust this node is given; None: the one in its store, if any."""
+    allow_unsigned: bool = False
+    """Without a root, run what nobody signed, and tell the cloud so; with one it changes nothing."""

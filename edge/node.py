@@ -78,6 +78,10 @@ class Node:
         self.logs = logs
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
+        self.proven: Callable[[str], None] = lambda _digest: None
+        """Called on a thread with the digest of a module that runs well."""
+        self.trust: Callable[[], tuple[int, bool]] = lambda: (0, False)
+        """Version of the root of trust, and whether unsigned apps run."""
         self._store = store
         self._supervisor = supervisor
         self._kept: dict[str, tuple[AppState, int]] = {}
@@ -118,6 +122,8 @@ class Node:
             labels=dict(identity.labels),
             board=identity.board,
             resources=list(identity.resources),
+            root=self.trust()[0],
+            unsigned=self.trust()[1],
         )
 
     async def apply(self, step: DesiredStep) -> int:
@@ -171,6 +177,8 @@ class Node:
             await asyncio.to_thread(self._store.reported.remove, APP, name)
             del self._kept[name]
         for name, status in statuses.items():
+            if status.ready:
+                await asyncio.to_thread(self.proven, status.digest)
             if self._kept.get(name) != (status.state, status.restarts):
                 data = encode_app_status(status)
                 await asyncio.to_thread(self._store.reported.put, APP, name, data)

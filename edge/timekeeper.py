@@ -142,6 +142,11 @@ class Timekeeper:
         said, then = self._proven
         return said + self._clock.monotonic_ns() - then
 
+    def lower_bound_ns(self) -> int:
+        """The bound that is kept, and what has passed since; signatures are judged by it."""
+        system = self._clock.system_ns()
+        return system if system >= self._floor else self._counted_ns()
+
     def corrected(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries with the time at which their calls were made, as far as it is known now."""
         self._notice_clock_set()
@@ -159,10 +164,8 @@ class Timekeeper:
 
     def keep(self) -> None:
         """Write the bound now; any thread."""
-        system = self._clock.system_ns()
-        shown = system if system >= self._floor else self._counted_ns()
         try:
-            self._facts.set(_FACT, shown.to_bytes(8))
+            self._facts.set(_FACT, self.lower_bound_ns().to_bytes(8))
             self._facts.set(_PROVEN, self.proven_ns().to_bytes(8))
         except (StoreError, OSError) as error:
             _log.warning("the time could not be kept: %s", error)

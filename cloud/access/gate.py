@@ -38,6 +38,7 @@ from cloud.kinds.app import App
 from cloud.metrics import Metrics
 from cloud.store.database import Database
 from cloud.store.witness import WITNESS, Deed
+from edge.trust.root import ROOT_REPOSITORY
 
 JOINING = re.compile(r"(?:GET|POST) /join/v1alpha1/(?:trust|join|challenge|reenrol)")
 """A board proves itself inside, by a join token or by its key."""
@@ -45,7 +46,8 @@ PUBLIC = (re.compile(r"(?:GET|HEAD) /(?:healthz|livez|readyz)"), JOINING)
 """What needs no identity; everything else is closed."""
 WITHOUT_TLS = (
     re.compile(r"WEBSOCKET /connect/v1alpha1"),
-    re.compile(r"(?:GET|HEAD) /v2/.+/(?:blobs|manifests|referrers)/sha256:[0-9a-f]{64}"),
+    re.compile(r"(?:GET|HEAD) /v2/.+/blobs/sha256:[0-9a-f]{64}"),
+    re.compile(rf"(?:GET|HEAD) /v2/{ROOT_REPOSITORY}/manifests/[0-9]+"),
 )
 """Public as well on a loopback without certificates, where nodes cannot prove who they are."""
 

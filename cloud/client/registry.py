@@ -4,6 +4,7 @@ Distribution spec v1.1. Blobs that the registry has are not sent again; large on
 that progress is true and an interrupted push can be repeated cheaply.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -12,13 +13,25 @@ from dataclasses import dataclass
 
 import httpx
 
-from cloud.client.api import NOT_FOUND, Client
+from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
-from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, OCI_MANIFEST
+from cloud.registry.media import (
+    ARTIFACT_TYPE,
+    CONFIG_TYPE,
+    COSE_TYPE,
+    EMPTY_TYPE,
+    MODULE_TYPE,
+    OCI_MANIFEST,
+    ROOT_TYPE,
+    SIGNATURE_TYPE,
+    signature_tag,
+)
+from edge.trust.root import ROOT_REPOSITORY
 
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
 
+_EMPTY = b"{}"
 _REFERENCE = re.compile(
     r"^(?P<repository>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?$"
@@ -45,41 +58,116 @@ class Reference:
         return cls(match["repository"], match["digest"] or match["tag"] or default)
 
 
+def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
+    """The OCI manifest of an app; equal content has equal bytes."""
+    return _manifest(
+        ARTIFACT_TYPE,
+        _descriptor(CONFIG_TYPE, manifest_json),
+        _descriptor(MODULE_TYPE, module),
+    )
+
+
 def push(
     client: Client,
     reference: Reference,
     manifest_json: bytes,
     module: bytes,
     progress: Progress = lambda _sent, _total: None,
+    *,
+    signature: bytes = b"",
 ) -> str:
-    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest."""
+    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
+
+    The signature goes first: an App that waits for this tag never sees it unsigned.
+    """
+    repository = reference.repository
     total = len(manifest_json) + len(module)
-    _push_blob(client, reference.repository, manifest_json, lambda sent: progress(sent, total))
+    _push_blob(client, repository, manifest_json, lambda sent: progress(sent, total))
     before = len(manifest_json)
-    _push_blob(client, reference.repository, module, lambda sent: progress(before + sent, total))
-    body = json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": ARTIFACT_TYPE,
-            "config": _descriptor(CONFIG_TYPE, manifest_json),
-            "layers": [_descriptor(MODULE_TYPE, module)],
-        },
-        sort_keys=True,
-    ).encode()
+    _push_blob(client, repository, module, lambda sent: progress(before + sent, total))
+    body = app_manifest(manifest_json, module)
+    if signature:
+        subject = _descriptor(OCI_MANIFEST, body)
+        layer = _descriptor(COSE_TYPE, signature)
+        carrier = _manifest(SIGNATURE_TYPE, _descriptor(EMPTY_TYPE, _EMPTY), layer, subject)
+        for blob in (_EMPTY, signature):
+            _push_blob(client, repository, blob, _ignore)
+        _put(client, repository, signature_tag(digest_of(body)), carrier)
+    _put(client, repository, reference.version, body)
+    return digest_of(body)
+
+
+def signatures(client: Client, repository: str, digest: str) -> bytes:
+    """What is there of an artifact's signatures; nothing when there are none."""
+    found = _find(client, repository, signature_tag(digest))
+    if found is None:
+        return b""
+    layer = found["layers"][0]["digest"]
+    return client.request("GET", f"/v2/{repository}/blobs/{layer}").content
+
+
+def push_root(client: Client, version: int, root: bytes) -> bool:
+    """Publish a root of trust; False when it is there. InputError when another one is."""
+    found = _find(client, ROOT_REPOSITORY, str(version))
+    if found is not None:
+        if found["layers"][0]["digest"] != digest_of(root):
+            raise InputError(
+                f"{client.url} publishes another version {version} of the root of trust: these are "
+                "the keys of another fleet, or of an older copy; see `skerry keys list`"
+            )
+        return False
+    layer = _descriptor(COSE_TYPE, root) | {"data": base64.b64encode(root).decode()}
+    for blob in (_EMPTY, root):
+        _push_blob(client, ROOT_REPOSITORY, blob, _ignore)
+    body = _manifest(ROOT_TYPE, _descriptor(EMPTY_TYPE, _EMPTY), layer)
+    _put(client, ROOT_REPOSITORY, str(version), body)
+    return True
+
+
+def root_version(client: Client) -> int:
+    """Newest root of trust that the cloud publishes; 0 when none."""
+    try:
+        found = client.json("GET", f"/v2/{ROOT_REPOSITORY}/tags/list")
+    except RefusedError as error:
+        if error.code == NOT_FOUND:
+            return 0
+        raise
+    return max((int(tag) for tag in found["tags"] if tag.isdecimal()), default=0)
+
+
+def _manifest(artifact_type: str, config: Json, layer: Json, subject: Json | None = None) -> bytes:
+    body: Json = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": config,
+        "layers": [layer],
+    }
+    return json.dumps(body | ({"subject": subject} if subject else {}), sort_keys=True).encode()
+
+
+def _put(client: Client, repository: str, reference: str, body: bytes) -> None:
     client.request(
         "PUT",
-        f"/v2/{reference.repository}/manifests/{reference.version}",
+        f"/v2/{repository}/manifests/{reference}",
         content=body,
         headers={"content-type": OCI_MANIFEST},
     )
-    return _digest(body)
+
+
+def _find(client: Client, repository: str, reference: str) -> Json | None:
+    try:
+        return client.json("GET", f"/v2/{repository}/manifests/{reference}")
+    except RefusedError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
 
 
 def _push_blob(
     client: Client, repository: str, blob: bytes, progress: Callable[[int], object]
 ) -> None:
-    digest = _digest(blob)
+    digest = digest_of(blob)
     if _exists(client, repository, digest):
         progress(len(blob))
         return
@@ -111,9 +199,14 @@ def _exists(client: Client, repository: str, digest: str) -> bool:
     return True
 
 
-def _descriptor(media_type: str, blob: bytes) -> dict[str, str | int]:
-    return {"mediaType": media_type, "digest": _digest(blob), "size": len(blob)}
+def _ignore(_sent: int) -> None:
+    """Small blobs need no progress."""
 
 
-def _digest(blob: bytes) -> str:
+def _descriptor(media_type: str, blob: bytes) -> Json:
+    return {"mediaType": media_type, "digest": digest_of(blob), "size": len(blob)}
+
+
+def digest_of(blob: bytes) -> str:
+    """`sha256:…`."""
     return "sha256:" + hashlib.sha256(blob).hexdigest()

@@ -48,6 +48,11 @@ class Resolved(Protocol):
         """Its code."""
         ...
 
+    @property
+    def signature(self) -> bytes:
+        """Who vouches for it; nothing when nobody does."""
+        ...
+
 
 def desired_app(
     spec: AppSpec, resolved: Resolved, secrets: Mapping[str, Secret] = MappingProxyType({})
@@ -66,6 +71,7 @@ def desired_app(
         limits=_override("limits", manifest.limits, spec.limits),
         restart=_override("restart", manifest.restart, spec.restart),
         secrets=_granted(spec, manifest, secrets),
+        signature=resolved.signature,
     )
 
 

@@ -17,10 +17,12 @@ from cloud.kinds.meta import (
 )
 from cloud.kinds.node import (
     DUPLICATE,
+    READY,
     Node,
     duplicate_condition,
     is_ready,
     ready_condition,
+    verifies_condition,
 )
 from cloud.store.objects import Objects, Query
 from edge.wire.messages import Hello
@@ -47,7 +49,10 @@ class Nodes:
         now = self._clock()
 
         def change(node: Node) -> Node:
-            said = [ready_condition(connected=True, message=message)]
+            said = [
+                ready_condition(connected=True, message=message),
+                verifies_condition(root=hello.root, unsigned=hello.unsigned),
+            ]
             if twin or find_condition(node.status.conditions, DUPLICATE) is not None:
                 said.append(duplicate_condition(twin=twin, addresses=node.status.addresses))
             status = structs.replace(
@@ -76,8 +81,9 @@ class Nodes:
         def change(node: Node) -> Node:
             if node.status.boot_id != boot_id or not is_ready(node):
                 return node
+            others = [each for each in node.status.conditions if each.type != READY]
             conditions = set_conditions(
-                node.status.conditions, [ready_condition(connected=False)], now
+                node.status.conditions, [ready_condition(connected=False), *others], now
             )
             return structs.replace(
                 node, status=structs.replace(node.status, conditions=conditions)

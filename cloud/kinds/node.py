@@ -20,6 +20,8 @@ from cloud.kinds.scheme import Column, Kind
 
 READY = "Ready"
 DUPLICATE = "DuplicateIdentity"
+VERIFIES = "VerifiesApps"
+"""Whether the node runs only what somebody signed whom its root of trust names."""
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):
@@ -87,6 +89,23 @@ def duplicate_condition(*, twin: bool, addresses: Sequence[str]) -> Condition:
         message=f"two processes take turns with this identity, one at {others}: a card or a state "
         "directory was copied. Find the copy, then: skerry node revoke, and join the right one",
     )
+
+
+def verifies_condition(*, root: int, unsigned: bool) -> Condition:
+    """What the node says of its own trust; give it to `set_conditions` with the time."""
+    if root:
+        return Condition(
+            type=VERIFIES,
+            status=Truth.TRUE,
+            reason="TrustRoot",
+            message=f"runs only signed apps, by version {root} of the root of trust",
+        )
+    reason, message = (
+        ("UnsignedAllowed", "its configuration lets it run apps that nobody signed")
+        if unsigned
+        else ("NoTrustRoot", "it has no root of trust and refuses every app")
+    )
+    return Condition(type=VERIFIES, status=Truth.FALSE, reason=reason, message=message)
 
 
 def _status(node: Node, _now: datetime) -> str:

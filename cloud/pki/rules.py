@@ -1,7 +1,7 @@
 """What a node may reach, proven by its certificate: the gate's rules for nodes.
 
 Rules: a certificate that is not in the ledger is refused wherever it is shown. A node reaches its
-session, the artifacts that its apps need, what joining and renewing take; nothing else of the API.
+session, the modules that its apps need, roots of trust, what joining and renewing take; nothing else of the API.
 """
 
 import re
@@ -14,10 +14,13 @@ from cloud.errors import Forbidden
 from cloud.pki.enrolment import Enrolment
 from cloud.pki.errors import NotProven
 from cloud.pki.peer import STATE_KEY, Peer
+from edge.trust.root import ROOT_REPOSITORY
 from edge.wire.joining import ROOT
 
 CONNECT = "/connect/v1alpha1"
 _CONTENT = re.compile(r"/v2/(?P<repository>.+)/blobs/(?P<digest>sha256:[0-9a-f]{64})")
+_ROOTS = f"/v2/{ROOT_REPOSITORY}/manifests/"
+"""Roots of trust, for every node: they prove themselves. Signatures travel with the desired set."""
 
 Needs = Callable[[str, str, str], Awaitable[bool]]
 """Whether a node's apps need a blob of a repository: node, repository, digest."""
@@ -46,8 +49,10 @@ class NodeRules:
         path: str = scope["path"]
         if path == CONNECT or path.startswith(f"{ROOT}/"):
             return
-        content = _CONTENT.fullmatch(path)
         reads = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}
+        if reads and path.startswith(_ROOTS):
+            return
+        content = _CONTENT.fullmatch(path)
         if content and reads and await self._needs(node, *content.groups()):
             return
         raise Forbidden(f"node {node} may not {scope.get('method', 'open')} {path}")

@@ -18,15 +18,23 @@ from typing import Any, Self
 from tests.support.credentials import headers, trusted
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_KEYS = {"SKERRY_KEYS": "/nonexistent"}
+"""Whoever runs the tests may have keys; no test uses them."""
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
 
 
 def skerry(
-    *args: str, cloud: str | None = None, check: bool = True, said: str | None = None
+    *args: str,
+    cloud: str | None = None,
+    check: bool = True,
+    said: str | None = None,
+    keys: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one verb to its end; it reads `said`."""
-    environment = os.environ | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    """Run one verb to its end; it reads `said`, and signs with `keys`."""
+    environment = os.environ | NO_KEYS | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    if keys is not None:
+        environment |= {"SKERRY_KEYS": str(keys)}
     done = subprocess.run(
         [sys.executable, str(ROOT / "skerry.py"), *args],
         capture_output=True,
@@ -72,6 +80,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | NO_KEYS,
         )
         self.lines: deque[str] = deque(maxlen=500)
         self._grown = threading.Condition()
@@ -151,7 +160,9 @@ class Agent(Process):
         board: Path | str = "sim",
         labels: Sequence[str] = (),
         token: str | None = None,
+        trust: Sequence[str] = ("--allow-unsigned",),
     ) -> None:
+        """`trust`: most tests are not about signatures, and say so."""
         options = [part for label in labels for part in ("--label", label)]
         options += ["--token", token] if token else []
         super().__init__(
@@ -165,6 +176,7 @@ class Agent(Process):
             "--state",
             str(state),
             *options,
+            *trust,
         )
         self.name = name
         self.state = state

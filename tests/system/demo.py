@@ -91,6 +91,8 @@ def _demo(home: Path) -> None:
     with Cloud(home / "cloud", secure=True) as cloud, Link(cloud.port) as link:
         note(f"it listens at {cloud.url}; {memory(cloud.pid)}")
         note("it has made its own certificate authority; everything below is TLS 1.3")
+        step("Make keys on this desk; the cloud never has them, and nodes run what they signed")
+        show("keys", "init", keys=home / "keys")
         step("Start an agent, a node called barn, that joins with a token for one use")
         url = f"https://127.0.0.1:{link.port}"
         note(f"{DIM}$ skerry token create --pattern barn --label site=barn{PLAIN}")
@@ -99,11 +101,12 @@ def _demo(home: Path) -> None:
         )
         token = made.stdout.strip()
         note(f"{token[:24]}…, which also pins the authority that barn must meet")
-        with Agent("barn", url, home / "barn", board=board, token=token) as barn:
+        trust = ("--trust-root", str(home / "keys/root.cose"))
+        with Agent("barn", url, home / "barn", board=board, token=token, trust=trust) as barn:
             note(f"simulated TMP105 on i2c-1, a real serial port at {receiver.port}")
             note("it reached the cloud through a link that this demo can cut")
             until(lambda: barn.status()["link"]["state"] == "Online", "the agent is online")
-            _deploy(cloud)
+            _deploy(cloud, home / "keys")
             receiver.start()
             _show_readings(cloud, barn)
             _cut_the_link(link, barn, receiver)
@@ -111,7 +114,7 @@ def _demo(home: Path) -> None:
     _what_next()
 
 
-def _deploy(cloud: Cloud) -> None:
+def _deploy(cloud: Cloud, keys: Path) -> None:
     step("Build two apps from source (C and Zig, with a compiler from pip)")
     note("the very first build also compiles the C library: up to a minute, once")
     for name in ("thermometer", "nmea"):
@@ -126,9 +129,9 @@ def _deploy(cloud: Cloud) -> None:
         "--twin",
         "deadband=0.1",
     )
-    show("app", "deploy", "wasm_apps/thermometer", *where, *thermometer, cloud=cloud)
+    show("app", "deploy", "wasm_apps/thermometer", *where, *thermometer, cloud=cloud, keys=keys)
     nmea = ("--grant", "gps=serial0", "--twin", "interval=0")
-    show("app", "deploy", "wasm_apps/nmea", *where, *nmea, cloud=cloud)
+    show("app", "deploy", "wasm_apps/nmea", *where, *nmea, cloud=cloud, keys=keys)
     show("get", "nodes", cloud=cloud)
     show("get", "appinstances", cloud=cloud)
 
@@ -193,6 +196,7 @@ def _latitudes(cloud: Cloud) -> list[float]:
 def _what_next() -> None:
     step("What to try next")
     for line in (
+        "skerry keys init                        keys of your own; agents on this desk find them",
         "skerry cloud                            a cloud of your own, at https://127.0.0.1:8480",
         "skerry agent --board sim --label site=barn",
         "skerry app new hello                    a working project to change",
@@ -220,10 +224,10 @@ def note(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def show(*args: str, cloud: Cloud | None = None) -> None:
+def show(*args: str, cloud: Cloud | None = None, keys: Path | None = None) -> None:
     """Run a verb as a person would, and show what it says."""
     note(f"{DIM}$ skerry {' '.join(args)}{PLAIN}")
-    done = skerry(*args, cloud=cloud.url if cloud else None)
+    done = skerry(*args, cloud=cloud.url if cloud else None, keys=keys)
     for line in (done.stdout + done.stderr).splitlines():
         note(line)
 

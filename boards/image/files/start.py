@@ -17,6 +17,8 @@ import skerry
 SETTINGS = Path("/boot/skerry.toml")
 BOARD = Path("/etc/skerry/board.toml")
 STATE = Path("/data/agent")
+ROOT = Path("/boot/root.cose")
+"""The root of trust that a person put beside skerry.toml: whose signatures count here."""
 NAME = Path("/data/name")
 """A name made at first boot, for a node that was given none."""
 
@@ -37,6 +39,10 @@ def main() -> int:
                 arguments += [f"--{key}", str(cloud[key])]
     else:
         _say("cloud.url is missing in skerry.toml: this node runs alone")
+    if ROOT.exists():
+        arguments += ["--trust-root", str(ROOT)]
+    if _table(settings, "trust").get("unsigned") == "allow":
+        arguments.append("--allow-unsigned")
     for label, value in _table(node, "labels").items():
         arguments += ["--label", f"{label}={value}"]
     _say(
