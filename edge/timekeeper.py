@@ -143,9 +143,11 @@ class Timekeeper:
         return said + self._clock.monotonic_ns() - then
 
     def lower_bound_ns(self) -> int:
-        """The bound that is kept, and what has passed since; signatures are judged by it."""
-        system = self._clock.system_ns()
-        return system if system >= self._floor else self._counted_ns()
+        """A time that has passed: at least the bound of this start, whatever the cloud says now.
+
+        Signatures are judged by it.
+        """
+        return max(self._floor, self._shown_ns())
 
     def corrected(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries with the time at which their calls were made, as far as it is known now."""
@@ -165,11 +167,16 @@ class Timekeeper:
     def keep(self) -> None:
         """Write the bound now; any thread."""
         try:
-            self._facts.set(_FACT, self.lower_bound_ns().to_bytes(8))
+            self._facts.set(_FACT, self._shown_ns().to_bytes(8))
             self._facts.set(_PROVEN, self.proven_ns().to_bytes(8))
         except (StoreError, OSError) as error:
             _log.warning("the time could not be kept: %s", error)
         self._keep_spans()
+
+    def _shown_ns(self) -> int:
+        """What the corrected clock shows."""
+        system = self._clock.system_ns()
+        return system if system >= self._floor else self._counted_ns()
 
     def _counted_ns(self) -> int:
         """The time as counted since this start, or since the cloud said it."""

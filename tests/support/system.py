@@ -141,9 +141,13 @@ class Process:
 class Cloud(Process):
     """`skerry cloud` on a port that a restart keeps; without TLS unless `secure`."""
 
-    def __init__(self, data: Path, port: int = 0, *, secure: bool = False) -> None:
-        plain = () if secure else ("--insecure-loopback",)
-        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *plain)
+    def __init__(
+        self, data: Path, port: int = 0, *, secure: bool = False, names: Sequence[str] = ()
+    ) -> None:
+        """`names`: further addresses of its certificate, as guests of an emulator see it."""
+        trust = [part for name in names for part in ("--name", name)]
+        trust += [] if secure else ["--insecure-loopback"]
+        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *trust)
         self.url = self.wait_for_line(r"listening at (https?://\S+),")[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
