@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-fast check lint types imports bench lock clean
+.PHONY: help demo test test-fast check lint types imports bench bench-board lock clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -38,6 +38,9 @@ test-fast: $(READY) ## the tests that take seconds
 
 bench: $(READY) ## speed and memory, beside a peer where there is one
 	$(BIN)/python -m tests.bench
+
+bench-board: $(READY) ## memory, boot and image of an emulated board
+	$(BIN)/python -m tests.bench board flash
 
 lock: $(READY) ## refresh requirements.lock
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -6,6 +6,7 @@ little-endian: tests/system/test_compiled_constants.py compares the values on a 
 """
 
 import hashlib
+import os
 import shutil
 import sys
 import tempfile
@@ -74,7 +75,9 @@ def _compile(package: Path, headers: Path, work: Path) -> Path:
         at=source.parent,
         extra={
             "SKERRY_PACKAGE": package.name,
-            "CC": str(tools / _GCC),
+            # Found by name: scons splits a path at its spaces.
+            "CC": _GCC,
+            "PATH": os.pathsep.join((str(tools), SEARCH)),
             "CCACHE_DISABLE": "1",
             "NUITKA_RESOURCE_MODE": "incbin",
             "NUITKA_CACHE_DIR": str(work / "nuitka"),

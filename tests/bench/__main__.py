@@ -17,6 +17,10 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
+APART = ("board",)
+"""Only by name (`make bench-board`): it boots machines, which takes minutes."""
+
+
 class Bench(Protocol):
     """Something that can be measured."""
 
@@ -33,6 +37,7 @@ BENCHES = {
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
+    "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
 }
 
@@ -68,7 +73,7 @@ def _names() -> list[str]:
     unknown = sorted(set(chosen) - BENCHES.keys())
     if unknown:
         parser.error(f"{', '.join(unknown)}: not one of {', '.join(BENCHES)}")
-    return chosen or list(BENCHES)
+    return chosen or [name for name in BENCHES if name not in APART]
 
 
 def _load(where: str) -> Callable[[], Bench]:

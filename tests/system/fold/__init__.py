@@ -1,4 +1,4 @@
-# ruff: noqa: REMOVE
+# ruff: noqa: E714, PLR0133, PLW0177, SIM905, UP031 - every line is as a compiler would fold it
 """Expressions whose value a compiler may work out beforehand, one a line.
 
 Compiled on another machine than it runs on, each must still be what the board's interpreter says.
