@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _readings(verbs)
     _boards(verbs)
     _image(verbs)
+    _package(verbs)
     _bench(verbs)
     return top
 
@@ -300,6 +301,21 @@ def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         verb.add_argument(
             "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
         )
+
+
+def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("package", help="package the agent for a Linux that is there already")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    deb = _verb(
+        does, "deb", "boards.package.cli:deb", "build a package for Debian 12 and Raspberry Pi OS"
+    )
+    deb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="skerry-agent_VERSION_arm64.deb"
+    )
+    deb.add_argument("--interpreted", action="store_true", help="leave the agent as bytecode")
+    deb.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
 
 
 def _cloud_options(

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from boards.image import python
@@ -91,12 +92,16 @@ def check_architecture(root: Path) -> None:
 
     Raises ForeignError with the name of one that is not.
     """
-    there = {file.name for file in (root / LIBRARIES).iterdir()} | {LOADER}
-    for file in sorted(root.rglob("*")):
+    check_programs(root, {file.name for file in (root / LIBRARIES).iterdir()} | {LOADER})
+
+
+def check_programs(tree: Path, there: AbstractSet[str]) -> None:
+    """As above, for a tree whose programs find the libraries of `there`."""
+    for file in sorted(tree.rglob("*")):
         if file.is_symlink() or not file.is_file():
             continue
         elf = read_elf(file)
-        name = file.relative_to(root)
+        name = file.relative_to(tree)
         if elf is None:
             if file.suffix in {".so", ".dll", ".dylib"}:
                 raise ForeignError(f"{name}: a library, but no ELF file")
