@@ -17,8 +17,8 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board",)
-"""Only by name (`make bench-board`): it boots machines, which takes minutes."""
+APART = ("board", "flash")
+"""Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
 class Bench(Protocol):
@@ -38,6 +38,7 @@ BENCHES = {
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
     "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
+    "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
 }
 
