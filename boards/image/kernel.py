@@ -28,13 +28,17 @@ class Modules:
     order: tuple[str, ...]
 
 
-def choose_modules(tree: Path, names: Iterable[str]) -> Modules:
+def choose_modules(
+    tree: Path, names: Iterable[str], *, builtin_of: Path | None = None, without: Iterable[str] = ()
+) -> Modules:
     """`names` and all they depend on, from a kernel's directory of modules.
 
-    Those built into the kernel are left out; an unknown one raises PackageError.
+    Those built into the kernel (as `builtin_of` lists them, if not `tree` itself) and those in
+    `without` are left out; an unknown one raises PackageError.
     """
     files = {_name(file.name): file for file in (tree / "kernel").rglob("*.ko*")}
-    builtin = {_name(Path(line).name) for line in _lines(tree / "modules.builtin")}
+    builtin = {_name(Path(line).name) for line in _lines((builtin_of or tree) / "modules.builtin")}
+    builtin |= set(without)
     data: dict[str, bytes] = {}
 
     def add(name: str) -> None:
