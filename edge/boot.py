@@ -47,7 +47,7 @@ class Food(Protocol):
 
 
 class Boot:
-    """This boot of a board. Belongs to the loop's thread."""
+    """One start of a board. Belongs to the loop's thread."""
 
     def __init__(self, facts: Path, node: str, console: Path = _CONSOLE) -> None:
         self.changed: Callable[[], None] = lambda: None

@@ -124,7 +124,9 @@ def _wifi_firmware(board: Board, sources: _Sources) -> Mapping[str, bytes] | Non
             files = sorted((place / "usr/lib/firmware").glob(pattern))
             if not files:
                 raise PackageError(f"wifi.firmware-files: {pattern}: the package has no such file")
-            found |= {str(f.relative_to(place / "usr/lib/firmware")): f.read_bytes() for f in files}
+            found |= {
+                str(f.relative_to(place / "usr/lib/firmware")): f.read_bytes() for f in files
+            }
     return found
 
 

@@ -29,7 +29,11 @@ class Modules:
 
 
 def choose_modules(
-    tree: Path, names: Iterable[str], *, builtin_of: Path | None = None, without: Iterable[str] = ()
+    tree: Path,
+    names: Iterable[str],
+    *,
+    builtin_of: Path | None = None,
+    without: Iterable[str] = (),
 ) -> Modules:
     """`names` and all they depend on, from a kernel's directory of modules.
 

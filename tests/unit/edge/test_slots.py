@@ -110,7 +110,9 @@ def test_a_write_torn_anywhere_leaves_the_old_state_or_the_new(before, older, to
 @given(STATES, STATES)
 def test_the_initramfs_decides_as_this_module_does(tmp_path_factory, one, two):
     two = Slots(one.seq + 1, two.good, two.trial, two.tries, two.failed)
-    disk = disk_with(tmp_path_factory.mktemp("slots") / "disk", slots.encode(two), slots.encode(one))
+    disk = disk_with(
+        tmp_path_factory.mktemp("slots") / "disk", slots.encode(two), slots.encode(one)
+    )
     after, slot = slots.boot(two)
     trial = " trial" if two.trial is not None and two.tries else ""
     assert initramfs_boots(disk) == f"{slot.value}{trial}"
