@@ -6,8 +6,8 @@ from pathlib import Path
 
 from boards.board import Board
 from boards.image.cpio import initramfs
-from boards.image.errors import PackageError
-from boards.image.kernel import COMMON, RASPBERRY, VIRTUAL, Modules, choose_modules
+from boards.image.errors import ForeignError, PackageError, SpaceError
+from boards.image.kernel import COMMON, RASPBERRY, VIRTUAL, WHERE_PRESENT, Modules, choose_modules
 
 FILES = Path(__file__).parent / "files"
 KERNEL, INITRAMFS, SETTINGS = "vmlinuz", "initrd.gz", "skerry.toml"
@@ -23,7 +23,14 @@ upstream_kernel=1
 kernel={KERNEL}
 initramfs {INITRAMFS} followkernel
 gpu_mem=16
+os_check=0
 """
+BOOT_RESERVE = 4 << 20
+"""Bytes for the file system itself and for what a person adds."""
+SLOT_BUDGET = 64_000_000
+"""Bytes of a slot's file system: what an update sends over the air at worst."""
+_IMAGE_MAGIC = (56, b"ARM\x64")
+"""Where, and what (Documentation/arch/arm64/booting.rst): the kernel as a Raspberry Pi starts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,10 @@ def boot_files(
     board: Board, kernel: Kernel, busybox: Path, firmware: Path | None
 ) -> dict[str, bytes]:
     """Every file of the boot partition by its path there."""
-    names = (*COMMON, *board.kernel.modules, *(RASPBERRY if firmware else VIRTUAL))
+    at, magic = _IMAGE_MAGIC
+    if not kernel.image.read_bytes()[at:].startswith(magic):
+        raise ForeignError(f"{kernel.image.name}: no plain kernel image for AArch64")
+    names = (*WHERE_PRESENT, *COMMON, *board.kernel.modules, *(RASPBERRY if firmware else VIRTUAL))
     chosen = choose_modules(kernel.modules, names, builtin_of=kernel.builtin)
     others = {"slots": (FILES / "slots").read_bytes(), **_late_modules(board, kernel, chosen)}
     files = {
@@ -91,6 +101,20 @@ def boot_files(
     if firmware is not None:
         files.update(_firmware(firmware))
     return files
+
+
+def check_room(files: Mapping[str, bytes], boot_size: int, slot_size: int) -> None:
+    """Updates will fit: another kernel beside this one, and a slot within its budget.
+
+    Raises SpaceError.
+    """
+    needed = sum(map(len, files.values())) + len(files[KERNEL]) + len(files[INITRAMFS])
+    if needed > boot_size - BOOT_RESERVE:
+        raise SpaceError(
+            f"boot partition: {needed >> 20} MiB with a second kernel, {boot_size >> 20} MiB of room"
+        )
+    if slot_size > SLOT_BUDGET:
+        raise SpaceError(f"slot: {slot_size / 1e6:.1f} MB; its budget is {SLOT_BUDGET / 1e6:.0f}")
 
 
 def _late_modules(board: Board, kernel: Kernel, early: Modules) -> dict[str, bytes]:

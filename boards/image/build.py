@@ -84,7 +84,7 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
         disk.make_squashfs(work / "root", slot)
         say("boot: kernel, modules, settings")
         fat = work / "boot.fat"
-        _make_boot(board, sources, work, fat)
+        _make_boot(board, sources, work, fat, slot.stat().st_size)
         say(f"image: writing {out}")
         signature = hashlib.sha256(title.encode()).digest()[:4]
         disk.assemble(board.layout, {Role.BOOT: fat, Role.SLOT_A: slot}, out, signature)
@@ -130,7 +130,7 @@ def _wifi_firmware(board: Board, sources: _Sources) -> Mapping[str, bytes] | Non
     return found
 
 
-def _make_boot(board: Board, sources: _Sources, work: Path, out: Path) -> None:
+def _make_boot(board: Board, sources: _Sources, work: Path, out: Path, slot_size: int) -> None:
     files = boot.boot_files(
         board,
         boot.Kernel.of(sources.kernel.values()),
@@ -138,4 +138,5 @@ def _make_boot(board: Board, sources: _Sources, work: Path, out: Path) -> None:
         next(iter(sources.firmware.values()), None),
     )
     size = next(p.length for p in board.layout.places() if p.partition.role is Role.BOOT)
+    boot.check_room(files, size, slot_size)
     disk.make_fat(files, out, size, work)

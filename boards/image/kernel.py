@@ -8,8 +8,9 @@ from pathlib import Path
 
 from boards.image.errors import PackageError
 
-COMMON = ("crc32c_generic", "squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "i2c_dev")
-"""ext4 asks for crc32c by the name of an algorithm, which no dependency shows."""
+COMMON = ("squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "i2c_dev")
+WHERE_PRESENT = ("crc32c_generic",)
+"""Until Linux 6.14 ext4 asks for crc32c by an algorithm's name, which no dependency shows."""
 VIRTUAL = ("virtio_blk", "virtio_net", "virtio_rng", "i6300esb")
 RASPBERRY = (
     *("bcm2835", "sdhci_iproc", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
@@ -57,7 +58,8 @@ def choose_modules(
         data[name] = content
 
     for name in names:
-        add(name)
+        if name in files or name not in WHERE_PRESENT:
+            add(name)
     return Modules(data, tuple(data))
 
 
