@@ -23,10 +23,10 @@ BOOT_S = 180.0
 PLACES = {p.partition.role: p for p in find_board("virt").layout.places()}
 
 
-def build_virt(out: Path) -> Path:
-    """The image of `virt`, as bytecode, with room for data."""
+def build_virt(out: Path, board: str = "virt") -> Path:
+    """The image of `virt` or of a board file much like it, as bytecode."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    return build("virt", out, CACHE, print, compiled=False).image
+    return build(board, out, CACHE, print, compiled=False).image
 
 
 def copy_of(image: Path, out: Path) -> Path:
