@@ -85,6 +85,7 @@ def test_a_disk_that_cannot_be_written_is_never_on_trial(tmp_path):
     assert done.stdout.strip() == "A"
 
 
+@settings(deadline=None)
 @given(STATES)
 def test_a_copy_gives_its_state_back(state):
     sector = slots.encode(state)
@@ -92,11 +93,13 @@ def test_a_copy_gives_its_state_back(state):
     assert slots.decode(sector) == state
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=slots.SECTOR))
 def test_anything_else_is_no_copy(data):
     assert slots.decode(data) is None
 
 
+@settings(deadline=None)
 @given(STATES, STATES, st.integers(0, slots.SECTOR))
 def test_a_write_torn_anywhere_leaves_the_old_state_or_the_new(before, older, torn):
     older = Slots(before.seq - 1, older.good, older.trial, older.tries, older.failed)
