@@ -109,6 +109,12 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="DIR",
         help="directory in RAM (/run/skerry): relaxed telemetry then writes the card once a second",
     )
+    run.add_argument(
+        "--boot-facts",
+        type=Path,
+        metavar="DIR",
+        help="what the init of an image left in RAM: feeds the watchdog, confirms slots on trial",
+    )
     _state(run)
     talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
     _local(_verb(talk, "status", "edge.cli:status", "show node, link and outbox"))

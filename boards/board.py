@@ -75,6 +75,8 @@ class Kernel(Section, frozen=True, kw_only=True):
     """Paths below the package's directory of device trees; empty when the machine brings one."""
     firmware: Name | None = None
     """Package with what the board itself loads before the kernel."""
+    modules: list[Name] = field(default_factory=list[str])
+    """Kernel modules that this board needs beyond those of its kind."""
 
 
 class Console(Section, frozen=True, kw_only=True):
@@ -82,6 +84,19 @@ class Console(Section, frozen=True, kw_only=True):
 
     device: Name
     baud: Annotated[int, Meta(ge=1200, le=4_000_000)] = 115_200
+
+
+class Wifi(Section, frozen=True, kw_only=True):
+    """`[wifi]`: what a board with Wi-Fi needs for it."""
+
+    modules: Annotated[list[Name], Meta(min_length=1)]
+    """Kernel modules; loaded once the slot with the radio's firmware is there."""
+    on_demand: list[Name] = field(default_factory=list[str])
+    """Modules that those ask the kernel for."""
+    firmware: Name | None = None
+    """Package with what the radio itself runs."""
+    firmware_files: list[Text] = field(default_factory=list[str])
+    """Patterns below the package's directory of firmware."""
 
 
 class Line(Section, frozen=True, kw_only=True):
@@ -184,6 +199,8 @@ class Board(Section, frozen=True, kw_only=True):
     page_size: Annotated[int, Meta(ge=4096, le=65536)]
     kernel: Kernel
     console: Console
+    wifi: Wifi | None = None
+    """Absent: the board has none, or none that can be used."""
     gpio: dict[Name, Line] = field(default_factory=dict[str, Line])
     i2c: dict[Name, Node] = field(default_factory=dict[str, Node])
     serial: dict[Name, Node] = field(default_factory=dict[str, Node])

@@ -70,6 +70,24 @@ SETS: Mapping[str, Wanted] = {
         roots=("linux-image-arm64",),
         keep=("linux-image-[0-9]*",),
     ),
+    # Backports are replaced every few weeks: only a board that trixie's kernel cannot serve uses it.
+    "linux-image-arm64-16k": Wanted(
+        architecture="arm64",
+        suite="trixie-backports",
+        roots=("linux-image-arm64-16k",),
+        keep=("linux-base-[0-9]*", "linux-binary-[0-9]*", "linux-modules-[0-9]*"),
+    ),
+    "ssh": Wanted(architecture="arm64", suite="bookworm", roots=("dropbear-bin",)),
+    "wifi": Wanted(
+        architecture="arm64", suite="bookworm", roots=("wpasupplicant", "iw", "wireless-regdb")
+    ),
+    "firmware-brcm80211": Wanted(
+        architecture="arm64",
+        suite="trixie",
+        roots=("firmware-brcm80211",),
+        keep=("firmware-brcm80211",),
+        components=("main", "non-free-firmware"),
+    ),
     "raspi-firmware": Wanted(
         architecture="arm64",
         suite="trixie",
@@ -225,13 +243,20 @@ class _Apt:
         (work / "status").touch()
         targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(LABEL)"]
         known = mirrors(_execute(targets, os.environ))
-        suites = {"debian": wanted.suite, "debian-security": f"{wanted.suite}-security"}
+        # Backports come from the main archive alone, and lean on the suite that they are made for.
+        base = wanted.suite.removesuffix("-backports")
+        suites = {"debian": base, "debian-security": f"{base}-security"}
+        sources = [(known[archive], suites[archive]) for archive in known]
+        newer = ""
+        if wanted.suite != base:
+            sources.append((known["debian"], wanted.suite))
+            newer = f'APT::Default-Release "{wanted.suite}";\n'
         signed = f" signed-by={_KEYRING}" if Path(_KEYRING).is_file() else ""
         (work / "sources.list").write_text(
             "".join(
-                f"deb [arch={wanted.architecture}{signed}] {address} {suites[archive]} "
+                f"deb [arch={wanted.architecture}{signed}] {address} {suite} "
                 f"{' '.join(wanted.components)}\n"
-                for archive, address in known.items()
+                for address, suite in sources
             )
         )
         (work / "apt.conf").write_text(
@@ -245,6 +270,7 @@ class _Apt:
             f'APT::Architectures {{ "{wanted.architecture}"; }};\n'
             'APT::Sandbox::User "";\n'
             'Acquire::Languages "none";\n'
+            f"{newer}"
         )
         self._environment = {**os.environ, "APT_CONFIG": str(work / "apt.conf"), "LC_ALL": "C"}
 

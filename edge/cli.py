@@ -37,6 +37,7 @@ def run(args: Namespace) -> int:
         state=args.state,
         outbox_limit=args.outbox << 20,
         runtime=args.runtime,
+        boot_facts=args.boot_facts,
     )
     return asyncio.run(main(config))
 

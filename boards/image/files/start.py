@@ -1,10 +1,8 @@
-"""Starts the agent on a board, with what `skerry.toml` in the boot partition says.
+"""Starts the agent on a board, with the settings that configure.py left in RAM.
 
-Runs on the board, never on the machine that builds the image. A file that cannot be understood
-never keeps the agent from starting: it says so and goes on without.
+Runs on the board, never on the machine that builds the image.
 """
 
-import os
 import socket
 import sys
 import time
@@ -14,53 +12,42 @@ from typing import Any
 
 import skerry
 
-SETTINGS = Path("/boot/skerry.toml")
+FACTS = Path("/run/skerry")
 BOARD = Path("/etc/skerry/board.toml")
 STATE = Path("/data/agent")
-NAME = Path("/data/name")
-"""A name made at first boot, for a node that was given none."""
 
 
 def main() -> int:
     """Run the agent until it is told to stop."""
-    settings = _settings()
-    node, cloud = _table(settings, "node"), _table(settings, "cloud")
-    name = str(node.get("name") or _own_name())
-    socket.sethostname(name)
+    settings = tomllib.loads((FACTS / "skerry.toml").read_text())
+    name = socket.gethostname()
     arguments = ["agent", "--name", name, "--state", str(STATE)]
+    arguments += ["--runtime", str(FACTS / "agent"), "--boot-facts", str(FACTS)]
     if BOARD.exists():
         arguments += ["--board", str(BOARD)]
-    if "url" in cloud:
-        arguments += ["--cloud", str(cloud["url"])]
-    else:
-        _say("cloud.url is missing in skerry.toml: this node runs alone")
-    for label, value in _table(node, "labels").items():
+    arguments += cloud_arguments(settings["cloud"])
+    for label, value in settings["node"].get("labels", {}).items():
         arguments += ["--label", f"{label}={value}"]
-    _say(
-        f"agent of {name} starts {time.clock_gettime(time.CLOCK_BOOTTIME):.1f} s after the kernel"
-    )
+    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+    _say(f"agent of {name} starts {seconds:.1f} s after the kernel")
     return skerry.main(arguments)
 
 
-def _settings() -> dict[str, Any]:
-    try:
-        return tomllib.loads(SETTINGS.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as fault:
-        _say(f"skerry.toml is not used: {fault}")
-        return {}
+def cloud_arguments(cloud: dict[str, Any]) -> list[str]:
+    """`[cloud]` as the agent takes it: the one place that knows how a node joins.
 
-
-def _table(parent: dict[str, Any], name: str) -> dict[str, Any]:
-    found = parent.get(name, {})
-    return found if isinstance(found, dict) else {}
-
-
-def _own_name() -> str:
-    if not NAME.exists():
-        part = NAME.with_suffix(".part")
-        part.write_text(f"skerry-{os.urandom(3).hex()}")
-        part.replace(NAME)
-    return NAME.read_text()
+    This agent cannot join with a token, nor check a pin. A cloud that was to be checked and is not
+    could be anybody's, so it is not connected to.
+    """
+    if "token" in cloud:
+        _say("cloud.token is NOT USED: this agent cannot join with a token yet")
+    if "ca-pin" in cloud:
+        _say("cloud.ca-pin CANNOT BE CHECKED by this agent: it does not connect; remove the pin")
+        return []
+    if "url" not in cloud:
+        _say("cloud.url is missing in skerry.toml: this node runs alone")
+        return []
+    return ["--cloud", str(cloud["url"])]
 
 
 def _say(text: str) -> None:
