@@ -22,8 +22,8 @@ from cloud.registry.schema import LINKS, MANIFESTS
 from cloud.registry.uploads import Uploads, nanoseconds
 from cloud.store.database import Database
 
-BLOB_LIMIT = 64 << 20
-"""Bytes of a blob: the largest module the wire can name."""
+BLOB_LIMIT = 1 << 30
+"""Bytes of a blob: a packed image of a card, with room to grow; a module has a limit of its own."""
 GARBAGE_AGE_NS = 3600 * 10**9
 """How long a blob may wait for the manifest that names it; a push takes minutes at worst."""
 REFERRERS_LIMIT = 1000
