@@ -73,10 +73,10 @@ def trusted(authorities: Path, pin: str | None) -> ssl.SSLContext:
     """Trust in the authorities of a PEM file alone; with a pin, one of them must have that digest."""
     try:
         context = ssl.create_default_context(cafile=authorities)
-    except (OSError, ValueError) as fault:
-        is_content = isinstance(fault, ssl.SSLError | ValueError)
-        reason = "no certificate in PEM form" if is_content else str(fault.strerror)
-        raise ImageError(f"--ca: {authorities}: {reason}") from fault
+    except (ssl.SSLError, ValueError) as fault:
+        raise ImageError(f"--ca: {authorities}: no certificate in PEM form") from fault
+    except OSError as fault:
+        raise ImageError(f"--ca: {authorities}: {fault.strerror}") from fault
     digests = {hashlib.sha256(der).hexdigest() for der in context.get_ca_certs(binary_form=True)}
     if pin is not None and pin.removeprefix("sha256:") not in digests:
         raise ImageError(

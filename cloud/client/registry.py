@@ -7,6 +7,7 @@ that progress is true and an interrupted push can be repeated cheaply.
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Blob:
     def of(cls, media_type: str, file: BinaryIO) -> "Blob":
         """Reads the file once, for its digest."""
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        size = file.tell()
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
         return cls(media_type, file, f"sha256:{digest}", size)
 
