@@ -231,7 +231,8 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         verbs, "flash", "boards.cli:flash", "write an image to a card, verify it, preseed it"
     )
     flash.add_argument(
-        "image", help=".img, also packed as .zst, .xz or .gz; or the URL of a registry's blob"
+        "image",
+        help=".img, also packed as .zst, .xz or .gz; a URL: https://CLOUD/v2/NAME:TAG; - for stdin",
     )
     flash.add_argument("device", type=Path, help="the whole card (/dev/sdX), or a file")
     flash.add_argument("--name", help="the node's name")
@@ -254,6 +255,12 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         default=[],
         metavar="KEY|FILE",
         help="public key, or a .pub file, that may log in; may be repeated",
+    )
+    flash.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="authority (PEM) of the server that the image is on",
     )
     flash.add_argument("--sha256", metavar="HEX", help="digest of the image as it is stored")
     flash.add_argument(
@@ -287,7 +294,7 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 
 
 def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
-    group = verbs.add_parser("image", help="build disk images of boards")
+    group = verbs.add_parser("image", help="build disk images of boards, and publish them")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     build = _verb(does, "build", "boards.image.cli:run", "build the image of a board")
     build.add_argument("board", help="its name (`skerry boards`), or a board file: ./mine.toml")
@@ -303,6 +310,16 @@ def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         does, "lock", "boards.image.cli:lock", "show the packages that images are made of"
     )
     lock.add_argument("--refresh", action="store_true", help="pin what the mirrors have now")
+    push = _verb(
+        does, "push", "cloud.client.images:push_image", "push an image to the cloud's registry"
+    )
+    push.add_argument(
+        "file", type=Path, help="the image; packed with zstd on the way unless it is"
+    )
+    push.add_argument(
+        "reference", metavar="NAME:TAG", help="what it is then called: images/rpi3:1.2"
+    )
+    _cloud_options(push)
     for verb in (build, lock):
         verb.add_argument(
             "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"

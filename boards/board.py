@@ -4,6 +4,7 @@ docs/boards.md explains each key. Every mistake is a BoardFileError that names f
 Sections `gpio`, `i2c` and `serial` have the keys of the agent's own board file (docs/hal.md).
 """
 
+import hashlib
 import tomllib
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -213,6 +214,16 @@ class Board(Section, frozen=True, kw_only=True):
 def names() -> Sequence[str]:
     """Boards that ship with Skerry."""
     return sorted(path.stem for path in HERE.glob("*.toml"))
+
+
+def signature(name: str) -> bytes:
+    """Four bytes in the partition table of every image, by which its board is known."""
+    return hashlib.sha256(name.encode()).digest()[:4]
+
+
+def board_of_signature(found: bytes) -> str | None:
+    """The board that ships with Skerry whose images are signed so."""
+    return next((name for name in names() if signature(name) == found), None)
 
 
 def find_board(name: str) -> Board:

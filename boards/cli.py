@@ -11,6 +11,7 @@ import msgspec
 from boards import preseed
 from boards.board import Board, find_board, names
 from boards.errors import PreseedError, TargetRefusedError
+from boards.flash.download import trusted
 from boards.flash.flasher import Phase, prepare
 from boards.flash.flasher import flash as put
 from boards.flash.judge import Facts, Kind, judge
@@ -44,12 +45,15 @@ def boards(args: argparse.Namespace) -> None:
 def flash(args: argparse.Namespace) -> None:
     """`skerry flash`: refuse, ask, write, verify, preseed; any failure is raised."""
     settings = settings_of(args)
-    source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap)
+    trust = trusted(args.ca, args.ca_pin) if args.ca else None
+    source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap, trust=trust)
     try:
-        prepare(source, settings)
+        image = prepare(source, settings)
         facts = Machine().facts(args.device)
-        judge(facts, image_size=source.size, limit_gb=args.size_limit, sure=args.yes)
-        _agree(facts, sure=args.yes)
+        size = max(source.size or 0, image.end)
+        judge(facts, image_size=size, limit_gb=args.size_limit, sure=args.yes)
+        board = image.board or "a board unknown here"
+        _agree(facts, board, sure=args.yes)
         with Target(facts) as target, _Bars() as bars:
             try:
                 report = put(source, target, settings, bars)
@@ -61,7 +65,7 @@ def flash(args: argparse.Namespace) -> None:
     finally:
         source.close()
     print(
-        f"{facts.path}: {report.data / MB:.1f} MB written and verified, "
+        f"{facts.path}: {board}, {report.data / MB:.1f} MB written and verified, "
         f"{report.zeros / MB:.1f} MB of zeros too"
     )
     if report.settings is not None:
@@ -127,14 +131,15 @@ def _bar(phase: Phase, total: int | None) -> "tqdm[NoReturn] | None":
     return tqdm(total=total, desc=phase.value, unit="B", unit_scale=True)
 
 
-def _agree(facts: Facts, *, sure: bool) -> None:
-    """A person has to say that this disk may be lost."""
+def _agree(facts: Facts, board: str, *, sure: bool) -> None:
+    """A person has to say that this disk may be lost, and become that board's."""
     if sure or facts.kind is not Kind.BLOCK:
         return
     what = f"{facts.path} ({', '.join(filter(None, (facts.model, f'{facts.size / 1e9:.1f} GB')))})"
     if not sys.stdin.isatty():
         raise TargetRefusedError(f"{what}: everything on it would be lost; to go on: --yes")
-    print(f"Everything on {what} will be lost. Type yes to go on: ", end="", flush=True)
+    print(f"An image of {board}: everything on {what} will be lost.")
+    print("Type yes to go on: ", end="", flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise TargetRefusedError(f"{facts.path}: not written, as you did not say yes")
 

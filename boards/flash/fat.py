@@ -55,6 +55,12 @@ def boot_partition(head: bytes) -> int:
     raise BootPartitionError("no FAT partition in the partition table: this is no Skerry image")
 
 
+def partitions_end(head: bytes) -> int:
+    """Where the last partition of an MBR ends, in bytes."""
+    ends: list[int] = [sum(struct.unpack_from("<II", head, at + 8)) for at in range(446, 510, 16)]
+    return max(ends) * 512
+
+
 class Fat:
     """A FAT16 or FAT32 file system that begins at `start` of a disk. Not for several threads."""
 

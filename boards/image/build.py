@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from boards.board import Board, Role, agent_board_file, find_board
+from boards.board import Board, Role, agent_board_file, find_board, signature
 from boards.compile.compiler import add_compiled
 from boards.image import boot, disk, rootfs, sbom
 from boards.image.agent import add_sources
@@ -86,8 +86,8 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
         fat = work / "boot.fat"
         _make_boot(board, sources, work, fat, slot.stat().st_size)
         say(f"image: writing {out}")
-        signature = hashlib.sha256(title.encode()).digest()[:4]
-        disk.assemble(board.layout, {Role.BOOT: fat, Role.SLOT_A: slot}, out, signature)
+        parts = {Role.BOOT: fat, Role.SLOT_A: slot}
+        disk.assemble(board.layout, parts, out, signature(title))
         slot_size = slot.stat().st_size
     inside = {p: place for p, place in sources.system.items() if p.name in used}
     inside |= {**sources.kernel, **sources.firmware, **sources.wifi_firmware}

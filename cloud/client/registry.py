@@ -1,18 +1,21 @@
-"""Pushes an app to an OCI registry: blobs, then the manifest that names them.
+"""Pushes apps and images to an OCI registry: blobs, then the manifest that names them.
 
 Distribution spec v1.1. Blobs that the registry has are not sent again; large ones go in chunks, so
 that progress is true and an interrupted push can be repeated cheaply.
 """
 
 import hashlib
+import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import httpx
 
-from cloud.client.api import NOT_FOUND, Client
+from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
 from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, OCI_MANIFEST
 
@@ -45,6 +48,28 @@ class Reference:
         return cls(match["repository"], match["digest"] or match["tag"] or default)
 
 
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content of an artifact; `file` stands at its beginning."""
+
+    media_type: str
+    file: BinaryIO
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, media_type: str, file: BinaryIO) -> "Blob":
+        """Reads the file once, for its digest."""
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return cls(media_type, file, f"sha256:{digest}", size)
+
+    def descriptor(self) -> Json:
+        """How a manifest names it."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
 def push(
     client: Client,
     reference: Reference,
@@ -53,17 +78,31 @@ def push(
     progress: Progress = lambda _sent, _total: None,
 ) -> str:
     """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest."""
-    total = len(manifest_json) + len(module)
-    _push_blob(client, reference.repository, manifest_json, lambda sent: progress(sent, total))
-    before = len(manifest_json)
-    _push_blob(client, reference.repository, module, lambda sent: progress(before + sent, total))
+    config = Blob.of(CONFIG_TYPE, io.BytesIO(manifest_json))
+    layer = Blob.of(MODULE_TYPE, io.BytesIO(module))
+    return push_artifact(client, reference, ARTIFACT_TYPE, config, layer, progress)
+
+
+def push_artifact(
+    client: Client,
+    reference: Reference,
+    artifact_type: str,
+    config: Blob,
+    layer: Blob,
+    progress: Progress = lambda _sent, _total: None,
+) -> str:
+    """Push an artifact of one layer under a tag; the manifest's digest."""
+    total = config.size + layer.size
+    _push_blob(client, reference.repository, config, lambda sent: progress(sent, total))
+    before = config.size
+    _push_blob(client, reference.repository, layer, lambda sent: progress(before + sent, total))
     body = json.dumps(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": ARTIFACT_TYPE,
-            "config": _descriptor(CONFIG_TYPE, manifest_json),
-            "layers": [_descriptor(MODULE_TYPE, module)],
+            "artifactType": artifact_type,
+            "config": config.descriptor(),
+            "layers": [layer.descriptor()],
         },
         sort_keys=True,
     ).encode()
@@ -73,19 +112,18 @@ def push(
         content=body,
         headers={"content-type": OCI_MANIFEST},
     )
-    return _digest(body)
+    return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
 def _push_blob(
-    client: Client, repository: str, blob: bytes, progress: Callable[[int], object]
+    client: Client, repository: str, blob: Blob, progress: Callable[[int], object]
 ) -> None:
-    digest = _digest(blob)
-    if _exists(client, repository, digest):
-        progress(len(blob))
+    if _exists(client, repository, blob.digest):
+        progress(blob.size)
         return
     location = client.request("POST", f"/v2/{repository}/blobs/uploads/").headers["location"]
-    for start in range(0, len(blob), CHUNK):
-        chunk = blob[start : start + CHUNK]
+    start = 0
+    while chunk := blob.file.read(CHUNK):
         response = client.request(
             "PATCH",
             location,
@@ -96,8 +134,9 @@ def _push_blob(
             },
         )
         location = response.headers["location"]
-        progress(start + len(chunk))
-    url = httpx.URL(location).copy_add_param("digest", digest)
+        start += len(chunk)
+        progress(start)
+    url = httpx.URL(location).copy_add_param("digest", blob.digest)
     client.request("PUT", str(url))
 
 
@@ -109,11 +148,3 @@ def _exists(client: Client, repository: str, digest: str) -> bool:
             return False
         raise
     return True
-
-
-def _descriptor(media_type: str, blob: bytes) -> dict[str, str | int]:
-    return {"mediaType": media_type, "digest": _digest(blob), "size": len(blob)}
-
-
-def _digest(blob: bytes) -> str:
-    return "sha256:" + hashlib.sha256(blob).hexdigest()
