@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from boards.board import Board, Role, agent_board_file, find_board
+from boards.board import Board, Role, agent_board_file, board_path, load_board
 from boards.compile.compiler import add_compiled
 from boards.image import boot, disk, rootfs, sbom
 from boards.image.agent import add_sources
@@ -53,7 +53,8 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
     BoardsErrors for a wrong board.
     """
     began = time.monotonic()
-    board = find_board(name)
+    definition = board_path(name)
+    board = load_board(definition)
     title = Path(name).stem
     need(PACKAGES, say)
     lock = read_lock()
@@ -81,7 +82,7 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
         disk.make_squashfs(work / "root", slot)
         say("boot: kernel, modules, settings")
         fat = work / "boot.fat"
-        _make_boot(board, sources, work, fat)
+        _make_boot(board, definition, sources, work, fat)
         say(f"image: writing {out}")
         signature = hashlib.sha256(title.encode()).digest()[:4]
         disk.assemble(board.layout, {Role.BOOT: fat, Role.SLOT_A: slot}, out, signature)
@@ -108,12 +109,13 @@ def _sources(board: Board, lock: Lock, cache: Path, say: Say) -> _Sources:
     )
 
 
-def _make_boot(board: Board, sources: _Sources, work: Path, out: Path) -> None:
+def _make_boot(board: Board, definition: Path, sources: _Sources, work: Path, out: Path) -> None:
     files = boot.boot_files(
         board,
         boot.Kernel.of(next(iter(sources.kernel.values()))),
         work / "root/usr/bin/busybox",
         next(iter(sources.firmware.values()), None),
     )
+    files[boot.BOARD] = definition.read_bytes()
     size = next(p.length for p in board.layout.places() if p.partition.role is Role.BOOT)
     disk.make_fat(files, out, size, work)

@@ -89,9 +89,11 @@ def _disk(machine: Machine, disk: Path | None) -> list[str]:
 def _network(machine: Machine, fittings: Fittings) -> list[str]:
     # Port 0: the host picks one that is free, and the monitor tells which.
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in fittings.forward)
+    # A PCI card brings code to boot from, in a file that a pinned QEMU does not hold.
+    no_code = ",romfile=" if machine.network.endswith("-pci") else ""
     return [
         *("-netdev", f"user,id={NETWORK}{forwards}"),
-        *("-device", f"{machine.network},netdev={NETWORK}"),
+        *("-device", f"{machine.network},netdev={NETWORK}{no_code}"),
     ]
 
 

@@ -102,7 +102,7 @@ VIRT = Machine(
     memory_mb=256,
     console="ttyAMA0",
     disk=DiskBus.VIRTIO,
-    network="virtio-net-pci,romfile=",
+    network="virtio-net-pci",
     serial="pci-serial",
     extra_ports=4,
     watchdog="i6300esb",
