@@ -100,11 +100,9 @@ class Board:
         console, console_end = socket.socketpair()
         monitor, monitor_end = socket.socketpair()
         with console_end, monitor_end:
-            sockets = Sockets(
-                console=console_end.fileno(), monitor=monitor_end.fileno(), folder=self._folder
-            )
+            ends = (console_end.fileno(), monitor_end.fileno())
             try:
-                self._process = self._start(sockets)
+                self._process = self._start(*ends)
             except BoardError:
                 console.close()
                 monitor.close()
@@ -293,7 +291,8 @@ class Board:
             self.expect(ENTERED)
             self._in_shell = True
 
-    def _start(self, sockets: Sockets) -> "subprocess.Popen[bytes]":
+    def _start(self, console: int, monitor: int) -> "subprocess.Popen[bytes]":
+        sockets = Sockets(console=console, monitor=monitor, folder=self._folder)
         arguments = qemu_arguments(self.machine, self.media, self.fittings, sockets, self._disk)
         with self._complaints.open("wb") as complaints:
             return subprocess.Popen(  # noqa: S603 - argv, no shell
@@ -301,7 +300,7 @@ class Board:
                 stdin=subprocess.DEVNULL,
                 stdout=complaints,
                 stderr=complaints,
-                pass_fds=(sockets.console, sockets.monitor),
+                pass_fds=(console, monitor),
             )
 
     @property
