@@ -308,7 +308,7 @@ def _emulate(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     verb.add_argument("image", type=Path, help="the image, as it would be flashed; never written")
     verb.add_argument("--board", metavar="NAME", help="what the image is for; it says so itself")
     verb.add_argument(
-        "--persist", action="store_true", help="keep what the board writes, in IMAGE.qcow2"
+        "--persist", action="store_true", help="keep what the board writes, in IMAGE.disk"
     )
     verb.add_argument(
         "--forward",

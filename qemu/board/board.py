@@ -23,8 +23,8 @@ from qemu.board.command import (
     qemu_arguments,
 )
 from qemu.board.console import Found
-from qemu.board.disk import layer_arguments, layer_size
-from qemu.board.errors import BoardError, BootError, GuestError, MachineError, PowerError
+from qemu.board.disk import make_layer
+from qemu.board.errors import BoardError, GuestError, MachineError, PowerError
 from qemu.board.files import get, put
 from qemu.board.hostview import forwarded_port, word_at
 from qemu.board.machine import Fittings, Machine, Media
@@ -77,7 +77,8 @@ class Board:
         self._disk: Path | None = None
         try:
             if media.disk is not None:
-                self._disk = self._make_layer(media.disk)
+                self._disk = self._folder / "disk"
+                make_layer(programs, media.disk, self._disk, machine.disk)
         except BoardError:
             self.close()
             raise
@@ -309,16 +310,3 @@ class Board:
 
     def _complaint(self) -> str:
         return self._complaints.read_text(errors="replace").strip()
-
-    def _make_layer(self, base: Path) -> Path:
-        layer = self._folder / "disk.qcow2"
-        size = layer_size(base.stat().st_size, self.machine.disk)
-        done = subprocess.run(  # noqa: S603 - argv, no shell
-            self._programs.argv("qemu-img", layer_arguments(base.absolute(), layer, size)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BootError(f"no layer over {base}: {done.stderr.strip()}")
-        return layer

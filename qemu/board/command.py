@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from qemu.board.disk import layer_format
 from qemu.board.errors import MachineError
 from qemu.board.machine import DiskBus, Fittings, Machine, Media
 
@@ -25,7 +26,7 @@ def qemu_arguments(
 ) -> list[str]:
     """Everything after the program's name; raises MachineError when the machine has no such part.
 
-    `disk` is the qcow2 layer that takes the board's writes.
+    `disk` is what `make_layer` made: it takes the board's writes.
     """
     parts = [
         *("-machine", machine.model),
@@ -97,10 +98,9 @@ def _media(machine: Machine, media: Media) -> list[str]:
 def _disk(machine: Machine, disk: Path | None) -> list[str]:
     if disk is None:
         return []
-    drive = f"file={_value(disk)},format=qcow2,id=disk"
+    drive = f"file={_value(disk)},format={layer_format(machine.disk)},id=disk"
     if machine.disk is DiskBus.SD:
-        # A card knows no "flush": what it took is kept. QEMU must not hold back what lies where.
-        return ["-drive", f"{drive},if=sd,cache.writeback=off,cache.no-flush=on"]
+        return ["-drive", f"{drive},if=sd"]
     return ["-drive", f"{drive},if=none", "-device", "virtio-blk-pci,drive=disk"]
 
 

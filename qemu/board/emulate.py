@@ -1,6 +1,6 @@
 """`skerry emulate`: a person's board under QEMU, its console in their terminal.
 
-The image is never written. What the board writes goes into a layer above it, which is thrown away
+The image is never written. What the board writes goes into a disk of its own, which is thrown away
 or kept beside the image; the monitor of a running board waits in a folder named after the image.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qemu.board.card import board_of, emulated
 from qemu.board.command import Sockets, monitor_path, qemu_arguments
-from qemu.board.disk import layer_arguments, layer_size
+from qemu.board.disk import make_layer
 from qemu.board.errors import BootError, MachineError
 from qemu.board.machine import Fittings, Machine, Tmp105
 from qemu.board.programs import Programs, pinned_programs
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     programs = pinned_programs(args.cache.absolute())
     with tempfile.TemporaryDirectory(prefix="emulate-") as place:
         machine, media = emulated(board, image, Path(place))
-        kept = image.with_name(f"{image.name}.qcow2")
-        disk = kept if args.persist else Path(place) / "disk.qcow2"
-        _make_layer(programs, machine, image, disk)
+        kept = image.with_name(f"{image.name}.disk")
+        disk = kept if args.persist else Path(place) / "disk"
+        _prepare(programs, machine, image, disk)
         sensors = (_SENSOR,) if machine.i2c_buses else ()
         fittings = Fittings(sensors=sensors, forward_from=forwards)
         sockets = Sockets(console=None, monitor=None, folder=folder)
@@ -59,23 +59,12 @@ def run(args: argparse.Namespace) -> int:
         return subprocess.call(programs.argv(machine.program, arguments))  # noqa: S603 - argv, no shell
 
 
-def _make_layer(programs: Programs, machine: Machine, image: Path, layer: Path) -> None:
-    """A layer that is there already is gone on with, unless the image under it has changed."""
-    if layer.exists():
-        if layer.stat().st_ctime_ns < image.stat().st_mtime_ns:
-            raise BootError(
-                f"{layer}: {image.name} has changed under it; to start anew, delete it"
-            )
-        return
-    size = layer_size(image.stat().st_size, machine.disk)
-    done = subprocess.run(  # noqa: S603 - argv, no shell
-        programs.argv("qemu-img", layer_arguments(image, layer, size)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BootError(f"no layer over {image}: {done.stderr.strip()}")
+def _prepare(programs: Programs, machine: Machine, image: Path, disk: Path) -> None:
+    """A disk that is there already is gone on with, unless its image has changed since."""
+    if not disk.exists():
+        make_layer(programs, image, disk, machine.disk)
+    elif disk.stat().st_mtime_ns < image.stat().st_mtime_ns:
+        raise BootError(f"{disk}: {image.name} has changed since; to start anew, delete it")
 
 
 def _folder(image: Path) -> Path:

@@ -77,4 +77,4 @@ def test_a_person_boots_a_card_feels_its_sensor_and_leaves(
     assert "is not running: skerry emulate" in late.stderr
     image.touch()
     changed = skerry("emulate", str(image), "--persist", check=False)
-    assert "has changed under it; to start anew, delete it" in changed.stderr
+    assert "has changed since; to start anew, delete it" in changed.stderr
