@@ -30,7 +30,7 @@ def skerry(
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=360,
         check=False,
     )
     if check and done.returncode != 0:
