@@ -19,8 +19,8 @@ from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lin
 QEMU_CACHE = ROOT / ".cache/qemu"
 THERMOSTAT = "wasm_apps/thermostat"
 SET_POINT = 30
-OFFLINE = ((33.0, False), (19.0, True), (34.5, False), (20.0, True))
-"""Temperatures while the link is cut, and whether the heater shall be on then."""
+OFFLINE = ((19.0, True), (33.0, False), (20.5, True), (34.5, False))
+"""Temperatures while the link is cut, and whether the heater shall be on then: each switches it."""
 
 
 def main() -> int:
@@ -28,7 +28,9 @@ def main() -> int:
     note(
         "The Pi is emulated (QEMU's raspi3b); it boots the same file that a card is flashed with."
     )
-    note("The first time it fetches 160 MB and builds for some minutes; what it made is kept in .cache.")
+    note(
+        "The first time it fetches 160 MB and builds for some minutes; what it made is kept in .cache."
+    )
     home = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
     try:
         _demo(home)
@@ -108,7 +110,7 @@ def _cut_the_link(cloud: Cloud, barn: Pi) -> None:
         note(f"{celsius} °C: GPIO{HEATER} is {'high' if heats else 'low'}")
     if {celsius for celsius, _ in OFFLINE} & set(_temperatures(cloud)):
         raise SystemExit("the cable was out, and yet the cloud has readings")
-    note("the cloud has none of it; at the Pi's console:")
+    note("the cloud has none of it: it waits in the outbox. At the Pi's console:")
     note(f"{DIM}# skerry agent status{PLAIN}")
     show_lines(barn.board.check("skerry agent status", within=SLOW))
 
