@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _boards(verbs)
     _image(verbs)
     _package(verbs)
+    _emulate(verbs)
     _bench(verbs)
     return top
 
@@ -341,6 +342,29 @@ def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
 
 
+def _emulate(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    verb = _verb(verbs, "emulate", "qemu.board.emulate:run", "boot an image under QEMU, here")
+    verb.add_argument("image", type=Path, help="the image, as it would be flashed; never written")
+    verb.add_argument("--board", metavar="NAME", help="what the image is for; it says so itself")
+    verb.add_argument(
+        "--persist", action="store_true", help="keep what the board writes, in IMAGE.disk"
+    )
+    verb.add_argument(
+        "--forward",
+        action="append",
+        default=[],
+        metavar="HOST:GUEST",
+        help="lead a TCP port of 127.0.0.1 to one of the board; may be repeated",
+    )
+    verb.add_argument(
+        "--celsius",
+        type=float,
+        metavar="DEGREES",
+        help="boot nothing: set the temperature that the running board's sensor feels",
+    )
+    verb.add_argument("--cache", type=Path, default=Path(".cache/qemu"), help="where QEMU is kept")
+
+
 def _cloud_options(
     verb: argparse.ArgumentParser, *, output: bool = True, more: tuple[str, ...] = ()
 ) -> None:
@@ -382,7 +406,9 @@ def _hostname() -> str:
 def _expected(error: Exception) -> bool:
     """Whether the error is one of ours: a text for a person, not a fault of the program."""
     home = type(error).__module__.split(".")[0]
-    return home in {"hal", "edge", "cloud", "boards", "wasm_apps"} or isinstance(error, OSError)
+    return home in {"hal", "edge", "cloud", "boards", "qemu", "wasm_apps"} or isinstance(
+        error, OSError
+    )
 
 
 if __name__ == "__main__":

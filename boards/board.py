@@ -73,7 +73,10 @@ class Kernel(Section, frozen=True, kw_only=True):
     package: Name
     suite: Name
     device_trees: list[Text]
-    """Paths below the package's directory of device trees; empty when the machine brings one."""
+    """Paths below the package's directory of device trees; empty when the machine brings one.
+
+    QEMU is handed the first.
+    """
     firmware: Name | None = None
     """Package with what the board itself loads before the kernel."""
     modules: list[Name] = field(default_factory=list[str])
@@ -228,13 +231,18 @@ def board_of_signature(found: bytes) -> str | None:
 
 def find_board(name: str) -> Board:
     """The board of that name, or of the file when `name` is a path that ends in `.toml`."""
+    return load_board(board_path(name))
+
+
+def board_path(name: str) -> Path:
+    """The file that describes the board of that name; raises UnknownBoardError."""
     if name.endswith(".toml"):
-        return load_board(Path(name))
+        return Path(name)
     if name not in names():
         raise UnknownBoardError(
             f"no board {name!r}; there are {', '.join(names())}, or give a file: ./mine.toml"
         )
-    return load_board(HERE / f"{name}.toml")
+    return HERE / f"{name}.toml"
 
 
 def load_board(path: Path) -> Board:

@@ -211,7 +211,8 @@ class Fat:
             else:
                 if not raw[11] & _VOLUME_OR_DIRECTORY:
                     stem, suffix = raw[:8].decode("latin-1"), raw[8:11].decode("latin-1")
-                    yield "".join(parts) or f"{stem.rstrip()}.{suffix.rstrip()}", place, raw
+                    short = f"{stem.rstrip()}.{suffix.rstrip()}".removesuffix(".")
+                    yield "".join(parts) or short, place, raw
                 parts = []
 
     def _slots(self) -> Iterator[tuple[int, bytes]]:

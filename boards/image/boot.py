@@ -11,6 +11,8 @@ from boards.image.kernel import COMMON, RASPBERRY, VIRTUAL, WHERE_PRESENT, Modul
 
 FILES = Path(__file__).parent / "files"
 KERNEL, INITRAMFS, SETTINGS = "vmlinuz", "initrd.gz", "skerry.toml"
+BOARD = "board.toml"
+"""The board file itself: an image says what it is for."""
 _FIRMWARE = (
     *("bootcode.bin", "fixup.dat", "fixup_cd.dat", "start.elf", "start_cd.elf"),
     *("fixup4.dat", "fixup4cd.dat", "start4.elf", "start4cd.elf"),

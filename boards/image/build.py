@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from boards.board import Board, Role, agent_board_file, find_board, signature
+from boards.board import Board, Role, agent_board_file, board_path, load_board, signature
 from boards.compile.compiler import add_compiled
 from boards.image import boot, disk, rootfs, sbom
 from boards.image.agent import add_sources
@@ -55,7 +55,8 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
     BoardsErrors for a wrong board.
     """
     began = time.monotonic()
-    board = find_board(name)
+    definition = board_path(name)
+    board = load_board(definition)
     title = Path(name).stem
     need(PACKAGES, say)
     lock = read_lock()
@@ -84,7 +85,7 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
         disk.make_squashfs(work / "root", slot)
         say("boot: kernel, modules, settings")
         fat = work / "boot.fat"
-        _make_boot(board, sources, work, fat, slot.stat().st_size)
+        _make_boot(board, definition, sources, work, fat, slot.stat().st_size)
         say(f"image: writing {out}")
         parts = {Role.BOOT: fat, Role.SLOT_A: slot}
         disk.assemble(board.layout, parts, out, signature(title))
@@ -130,13 +131,16 @@ def _wifi_firmware(board: Board, sources: _Sources) -> Mapping[str, bytes] | Non
     return found
 
 
-def _make_boot(board: Board, sources: _Sources, work: Path, out: Path, slot_size: int) -> None:
+def _make_boot(
+    board: Board, definition: Path, sources: _Sources, work: Path, out: Path, slot_size: int
+) -> None:
     files = boot.boot_files(
         board,
         boot.Kernel.of(sources.kernel.values()),
         work / "root/usr/bin/busybox",
         next(iter(sources.firmware.values()), None),
     )
+    files[boot.BOARD] = definition.read_bytes()
     size = next(p.length for p in board.layout.places() if p.partition.role is Role.BOOT)
     boot.check_room(files, size, slot_size)
     disk.make_fat(files, out, size, work)

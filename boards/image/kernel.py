@@ -13,10 +13,10 @@ WHERE_PRESENT = ("crc32c_generic",)
 """Until Linux 6.14 ext4 asks for crc32c by an algorithm's name, which no dependency shows."""
 VIRTUAL = ("virtio_blk", "virtio_net", "virtio_rng", "i6300esb")
 RASPBERRY = (
-    *("bcm2835", "sdhci_iproc", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
+    *("bcm2835", "sdhci_iproc", "phy_generic", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
     *("smsc95xx", "lan78xx", "cdc_ether", "rndis_host"),
 )
-"""Both SD controllers, USB, and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
+"""Both SD controllers, USB (which waits ten seconds for a driver of its phy), and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
 
 _DEPENDS = re.compile(rb"(?<=\0)depends=([^\0]*)\0")
 

@@ -23,8 +23,8 @@ from qemu.board.command import (
     qemu_arguments,
 )
 from qemu.board.console import Found
-from qemu.board.disk import layer_arguments, layer_size
-from qemu.board.errors import BoardError, BootError, GuestError, MachineError, PowerError
+from qemu.board.disk import make_layer
+from qemu.board.errors import BoardError, GuestError, MachineError, PowerError
 from qemu.board.files import get, put
 from qemu.board.hostview import forwarded_port, word_at
 from qemu.board.machine import Fittings, Machine, Media
@@ -77,7 +77,8 @@ class Board:
         self._disk: Path | None = None
         try:
             if media.disk is not None:
-                self._disk = self._make_layer(media.disk)
+                self._disk = self._folder / "disk"
+                make_layer(programs, media.disk, self._disk, machine.disk)
         except BoardError:
             self.close()
             raise
@@ -100,11 +101,9 @@ class Board:
         console, console_end = socket.socketpair()
         monitor, monitor_end = socket.socketpair()
         with console_end, monitor_end:
-            sockets = Sockets(
-                console=console_end.fileno(), monitor=monitor_end.fileno(), folder=self._folder
-            )
+            ends = (console_end.fileno(), monitor_end.fileno())
             try:
-                self._process = self._start(sockets)
+                self._process = self._start(*ends)
             except BoardError:
                 console.close()
                 monitor.close()
@@ -293,7 +292,8 @@ class Board:
             self.expect(ENTERED)
             self._in_shell = True
 
-    def _start(self, sockets: Sockets) -> "subprocess.Popen[bytes]":
+    def _start(self, console: int, monitor: int) -> "subprocess.Popen[bytes]":
+        sockets = Sockets(console=console, monitor=monitor, folder=self._folder)
         arguments = qemu_arguments(self.machine, self.media, self.fittings, sockets, self._disk)
         with self._complaints.open("wb") as complaints:
             return subprocess.Popen(  # noqa: S603 - argv, no shell
@@ -301,7 +301,7 @@ class Board:
                 stdin=subprocess.DEVNULL,
                 stdout=complaints,
                 stderr=complaints,
-                pass_fds=(sockets.console, sockets.monitor),
+                pass_fds=(console, monitor),
             )
 
     @property
@@ -310,16 +310,3 @@ class Board:
 
     def _complaint(self) -> str:
         return self._complaints.read_text(errors="replace").strip()
-
-    def _make_layer(self, base: Path) -> Path:
-        layer = self._folder / "disk.qcow2"
-        size = layer_size(base.stat().st_size, self.machine.disk)
-        done = subprocess.run(  # noqa: S603 - argv, no shell
-            self._programs.argv("qemu-img", layer_arguments(base.absolute(), layer, size)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BootError(f"no layer over {base}: {done.stderr.strip()}")
-        return layer

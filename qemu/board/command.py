@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from qemu.board.disk import layer_format
 from qemu.board.errors import MachineError
 from qemu.board.machine import DiskBus, Fittings, Machine, Media
 
@@ -13,8 +14,10 @@ NETWORK = "net0"
 class Sockets(msgspec.Struct, frozen=True, kw_only=True):
     """The board's ends: inherited descriptors for console and monitor, a folder for the rest."""
 
-    console: int
-    monitor: int
+    console: int | None
+    """None: this terminal, where Ctrl-A X ends QEMU."""
+    monitor: int | None
+    """None: the unix socket at `monitor_path`."""
     folder: Path
 
 
@@ -23,7 +26,7 @@ def qemu_arguments(
 ) -> list[str]:
     """Everything after the program's name; raises MachineError when the machine has no such part.
 
-    `disk` is the qcow2 layer that takes the board's writes.
+    `disk` is what `make_layer` made: it takes the board's writes.
     """
     parts = [
         *("-machine", machine.model),
@@ -32,9 +35,9 @@ def qemu_arguments(
         *("-display", "none"),
         *("-nodefaults", "-no-user-config"),
         *("-rtc", f"base={fittings.rtc},clock=host"),
-        *_chardev("console", f"fd={sockets.console}", log_path(sockets.folder)),
+        *_console(sockets),
         *("-serial", "chardev:console"),
-        *("-chardev", f"socket,id=monitor,fd={sockets.monitor}"),
+        *("-chardev", f"socket,id=monitor,{_monitor_end(sockets)}"),
         *("-mon", "chardev=monitor,mode=control"),
     ]
     if machine.cpu:
@@ -58,8 +61,23 @@ def port_path(folder: Path, name: str) -> Path:
     return folder / f"port-{name}.sock"
 
 
-def _chardev(name: str, end: str, log: Path) -> list[str]:
-    return ["-chardev", f"socket,id={name},{end},logfile={_value(log)},logappend=on"]
+def monitor_path(folder: Path) -> Path:
+    """The unix socket of QEMU's monitor, where a board is not a test's."""
+    return folder / "monitor.sock"
+
+
+def _console(sockets: Sockets) -> list[str]:
+    if sockets.console is None:
+        return ["-chardev", "stdio,id=console,mux=on,signal=off"]
+    log = _value(log_path(sockets.folder))
+    end = f"fd={sockets.console},logfile={log},logappend=on"
+    return ["-chardev", f"socket,id=console,{end}"]
+
+
+def _monitor_end(sockets: Sockets) -> str:
+    if sockets.monitor is None:
+        return f"path={_value(monitor_path(sockets.folder))},server=on,wait=off"
+    return f"fd={sockets.monitor}"
 
 
 def _media(machine: Machine, media: Media) -> list[str]:
@@ -80,7 +98,7 @@ def _media(machine: Machine, media: Media) -> list[str]:
 def _disk(machine: Machine, disk: Path | None) -> list[str]:
     if disk is None:
         return []
-    drive = f"file={_value(disk)},format=qcow2,id=disk"
+    drive = f"file={_value(disk)},format={layer_format(machine.disk)},id=disk"
     if machine.disk is DiskBus.SD:
         return ["-drive", f"{drive},if=sd"]
     return ["-drive", f"{drive},if=none", "-device", "virtio-blk-pci,drive=disk"]
@@ -88,10 +106,15 @@ def _disk(machine: Machine, disk: Path | None) -> list[str]:
 
 def _network(machine: Machine, fittings: Fittings) -> list[str]:
     # Port 0: the host picks one that is free, and the monitor tells which.
-    forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in fittings.forward)
+    forwards = "".join(
+        f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
+        for host, guest in (*((0, port) for port in fittings.forward), *fittings.forward_from)
+    )
+    # A PCI card brings code to boot from, in a file that a pinned QEMU does not hold.
+    no_code = ",romfile=" if machine.network.endswith("-pci") else ""
     return [
         *("-netdev", f"user,id={NETWORK}{forwards}"),
-        *("-device", f"{machine.network},netdev={NETWORK}"),
+        *("-device", f"{machine.network},netdev={NETWORK}{no_code}"),
     ]
 
 

@@ -90,6 +90,8 @@ class Fittings(msgspec.Struct, frozen=True, kw_only=True):
     """`utc`, or the time at which the clock starts: `2031-05-04T12:00:00`."""
     forward: tuple[int, ...] = ()
     """TCP ports of the guest that the test reaches from the first instant on."""
+    forward_from: tuple[tuple[int, int], ...] = ()
+    """(port of 127.0.0.1, the guest's that it leads to): for people, who choose the number."""
 
 
 NO_RTC = "1970-01-01T00:00:00"
@@ -102,7 +104,7 @@ VIRT = Machine(
     memory_mb=256,
     console="ttyAMA0",
     disk=DiskBus.VIRTIO,
-    network="virtio-net-pci,romfile=",
+    network="virtio-net-pci",
     serial="pci-serial",
     extra_ports=4,
     watchdog="i6300esb",

@@ -35,7 +35,7 @@ def test_the_kernel_learns_its_console() -> None:
 def test_a_disk_hangs_where_the_machine_has_it() -> None:
     odd = Path("/run/a,b.qcow2")
     assert "file=/run/a,,b.qcow2,format=qcow2,id=disk,if=none" in arguments(VIRT, odd)
-    assert "-drive file=/run/a,,b.qcow2,format=qcow2,id=disk,if=sd" in arguments(RASPI3B, odd)
+    assert "-drive file=/run/a,,b.qcow2,format=raw,id=disk,if=sd" in arguments(RASPI3B, odd)
 
 
 def test_forwards_take_whatever_port_is_free() -> None:
