@@ -5,16 +5,17 @@ from pathlib import Path
 import msgspec
 
 from qemu.board.errors import MachineError
-from qemu.board.machine import DiskBus, Fittings, Machine, Media
+from qemu.board.machine import DiskBus, Eeprom, Fittings, Machine, Media, Tmp105
 
 NETWORK = "net0"
 
 
 class Sockets(msgspec.Struct, frozen=True, kw_only=True):
-    """The board's ends: inherited descriptors for console and monitor, a folder for the rest."""
+    """The board's ends: inherited descriptors for three of them, a folder for the rest."""
 
     console: int
     monitor: int
+    channel: int
     folder: Path
 
 
@@ -36,6 +37,8 @@ def qemu_arguments(
         *("-serial", "chardev:console"),
         *("-chardev", f"socket,id=monitor,fd={sockets.monitor}"),
         *("-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"socket,id=channel,fd={sockets.channel}"),
+        *("-qtest", "chardev:channel", "-qtest-log", "none"),
     ]
     if machine.cpu:
         parts += ["-cpu", machine.cpu]
@@ -43,7 +46,7 @@ def qemu_arguments(
     parts += _disk(machine, disk)
     parts += _network(machine, fittings)
     parts += _ports(machine, fittings, sockets.folder)
-    parts += _sensors(machine, fittings)
+    parts += _i2c_devices(machine, fittings)
     parts += _watchdog(machine, fittings)
     return parts
 
@@ -109,17 +112,23 @@ def _ports(machine: Machine, fittings: Fittings, folder: Path) -> list[str]:
     return parts
 
 
-def _sensors(machine: Machine, fittings: Fittings) -> list[str]:
-    if fittings.sensors and not machine.i2c_buses:
-        raise MachineError(f"{machine.name} has no I2C bus for a sensor")
+def _i2c_devices(machine: Machine, fittings: Fittings) -> list[str]:
     parts: list[str] = []
     for sensor in fittings.sensors:
-        bus = sensor.bus or machine.i2c_buses[0]
-        if bus not in machine.i2c_buses:
-            known = ", ".join(machine.i2c_buses)
-            raise MachineError(f"{machine.name} has no bus {bus!r}; there are {known}")
-        parts += ["-device", f"tmp105,id={sensor.name},bus={bus},address={sensor.address:#x}"]
+        parts += ["-device", f"tmp105,{_i2c_place(machine, sensor)}"]
+    for eeprom in fittings.eeproms:
+        parts += ["-device", f"at24c-eeprom,{_i2c_place(machine, eeprom)},rom-size=256"]
     return parts
+
+
+def _i2c_place(machine: Machine, device: Tmp105 | Eeprom) -> str:
+    if not machine.i2c_buses:
+        raise MachineError(f"{machine.name} has no I2C bus for {device.name}")
+    bus = device.bus or machine.i2c_buses[0]
+    if bus not in machine.i2c_buses:
+        known = ", ".join(machine.i2c_buses)
+        raise MachineError(f"{machine.name} has no bus {bus!r}; there are {known}")
+    return f"id={device.name},bus={bus},address={device.address:#x}"
 
 
 def _watchdog(machine: Machine, fittings: Fittings) -> list[str]:

@@ -13,7 +13,7 @@ from qemu.board.hostview import forwarded_port, word_at
 from qemu.board.machine import DiskBus
 from qemu.board.shell import LINE_LIMIT, typed
 
-SOCKETS = Sockets(console=7, monitor=9, folder=Path("/run/b"))
+SOCKETS = Sockets(console=7, monitor=9, channel=11, folder=Path("/run/b"))
 MEDIA = Media(kernel=Path("/k/vmlinuz"), initrd=Path("/k/initrd"), append=("quiet",))
 
 
