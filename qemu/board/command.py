@@ -51,6 +51,11 @@ def qemu_arguments(
     return parts
 
 
+def kernel_words(machine: Machine) -> tuple[str, ...]:
+    """What every kernel on this machine is told."""
+    return (f"console={machine.console},115200", *machine.append)
+
+
 def log_path(folder: Path) -> Path:
     """Where QEMU writes all that the console says."""
     return folder / "console.log"
@@ -68,6 +73,7 @@ def _chardev(name: str, end: str, log: Path) -> list[str]:
 def _media(machine: Machine, media: Media) -> list[str]:
     parts: list[str] = []
     for option, file in (
+        ("-bios", media.firmware),
         ("-kernel", media.kernel),
         ("-initrd", media.initrd),
         ("-dtb", media.device_tree),
@@ -75,7 +81,7 @@ def _media(machine: Machine, media: Media) -> list[str]:
         if file is not None:
             parts += [option, str(file)]
     if media.kernel is not None:
-        words = (f"console={machine.console},115200", *machine.append, *media.append)
+        words = (*kernel_words(machine), *media.append)
         parts += ["-append", " ".join(words)]
     return parts
 

@@ -74,6 +74,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     watchdog: str | None = None
     gpio: tuple[Register, ...] = ()
     has_rtc: bool
+    firmware: str | None = None
+    """U-Boot's name for the machine, where U-Boot boots it from its disk."""
     device_tree: str | None = None
     """The kernel package's file; None where QEMU makes one."""
     device_tree_without: tuple[str, ...] = ()
@@ -87,6 +89,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 class Media(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine boots. A disk is never written to: the board writes to a layer above it."""
 
+    firmware: Path | None = None
+    """Runs first, and finds the rest on the disk."""
     kernel: Path | None = None
     initrd: Path | None = None
     device_tree: Path | None = None
@@ -150,6 +154,8 @@ VIRT = Machine(
     boot_s=60,
 )
 
+VIRT_UBOOT = msgspec.structs.replace(VIRT, name="virt-uboot", firmware="qemu_arm64")
+
 # BCM2835 ARM Peripherals, section 6.1: three bits a line, ten lines a word.
 _GPFSEL = Directions(0x3F20_0000, 10, 3)
 
@@ -184,7 +190,7 @@ RASPI3B = Machine(
     boot_s=120,
 )
 
-MACHINES = {machine.name: machine for machine in (VIRT, RASPI3B)}
+MACHINES = {machine.name: machine for machine in (VIRT, VIRT_UBOOT, RASPI3B)}
 
 
 def machine_named(name: str) -> Machine:

@@ -176,3 +176,12 @@ def test_qemus_own_complaint_is_told(board: Board) -> None:
     with pytest.raises((BootError, MonitorError)) as caught:
         board.power_on()
     assert any("/nowhere/vmlinuz" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.board("virt-uboot")
+def test_u_boot_finds_kernel_and_initramfs_on_the_disk(board: Board) -> None:
+    assert "Found U-Boot script /boot.scr" in board.log
+    assert board.check("cat /proc/cmdline").startswith("console=ttyAMA0")
+    board.check("printf mine | dd of=/dev/vda bs=1 seek=1000000 conv=notrunc,fsync")
+    board.power_cycle()
+    assert board.check("dd if=/dev/vda bs=1 skip=1000000 count=4 2>/dev/null") == "mine"

@@ -68,7 +68,7 @@ def test_what_a_machine_lacks_is_refused(machine: Machine, fittings: Fittings, w
 
 
 def test_an_unknown_machine_is_answered_with_those_there_are() -> None:
-    with pytest.raises(MachineError, match="'pdp11'; there are virt, raspi3b"):
+    with pytest.raises(MachineError, match="'pdp11'; there are virt, virt-uboot, raspi3b"):
         machine_named("pdp11")
 
 
