@@ -1,8 +1,9 @@
 """A bench: what sits at the other ends of a board's pins and buses, for suites that run on a board.
 
-The board asks it over a serial line, a line each way: `set LINE 0|1` drives a pin and answers
-`ok`, `level LINE` answers `0` or `1`. A virtual board's bench is `bench_host`; on a desk it could be
-a microcontroller. What a board's bench has is told to its tests in one environment variable.
+The board asks it over a serial line, a line each way: `set LINE 0|1` drives a pin and `feel MILLI`
+warms a thermometer, both answered with `ok`; `level LINE` is answered with `0` or `1`. A virtual
+board's bench is `bench_host`; on a desk it could be a microcontroller. What a board's bench has
+is told to its tests in one environment variable.
 """
 
 import json
@@ -24,7 +25,7 @@ class Wiring:
     chip: str
     line: int
     bus: str | None = None
-    """An I2C bus with 256 bytes of memory at 0x48 and nothing at 0x49."""
+    """An I2C bus with 256 bytes of memory at 0x48, nothing at 0x49 and a TMP105 at 0x4A."""
 
     def variable(self) -> str:
         """`SKERRY_BENCH=…`, to start a suite with."""
@@ -56,6 +57,10 @@ class Bench:
     def level(self, line: int) -> bool:
         """What the board drives."""
         return self._ask(f"level {line}") == "1"
+
+    def feel(self, celsius: float) -> None:
+        """Set what the thermometer feels."""
+        assert self._ask(f"feel {round(celsius * 1000)}") == "ok"
 
     def _ask(self, request: str) -> str:
         self._port.write(request.encode() + b"\n")

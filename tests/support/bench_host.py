@@ -12,7 +12,7 @@ from tests.support.bench import LINE_LIMIT
 PORT = "bench"
 """The serial port that leads to the bench: `Fittings(ports=(PORT,))`."""
 # The driver of a serial port may send a character of its own first.
-_ASKED = re.compile(rb"(set|level) (\d+)(?: ([01]))?$")
+_ASKED = re.compile(rb"(set|level|feel) (-?\d+)(?: ([01]))?$")
 
 
 @contextmanager
@@ -40,11 +40,14 @@ def _answer(board: Board, asked: bytes) -> bytes:
     found = _ASKED.search(asked)
     if found is None:
         return b"error: the bench does not know " + ascii(asked).encode()
-    line = int(found[2])
+    number = int(found[2])
     try:
         if found[1] == b"level":
-            return b"%d" % board.gpio_level(line)
-        board.drive_gpio(line, level=found[3] == b"1")
+            return b"%d" % board.gpio_level(number)
+        if found[1] == b"feel":
+            board.sensor().celsius = number / 1000
+        else:
+            board.drive_gpio(number, level=found[3] == b"1")
     except BoardError as fault:
         return f"error: {fault}".encode()
     return b"ok"

@@ -13,7 +13,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from qemu.board import RASPI3B, VIRT, Board, Eeprom, Fittings, Machine, Programs, tiny_media
+from qemu.board import (
+    RASPI3B,
+    VIRT,
+    Board,
+    Eeprom,
+    Fittings,
+    Machine,
+    Programs,
+    Tmp105,
+    tiny_media,
+)
 from tests.support.bench import Wiring
 from tests.support.bench_host import PORT, serving
 from tests.support.guest_python import SITE, SUITE, guest_python
@@ -81,7 +91,9 @@ def test_the_kernel_keeps_the_contract_of_gpio_with_edges(
 def test_a_raspberry_pi_keeps_the_contract_of_gpio_and_i2c(
     board_cache: Path, board_programs: Programs, subtests: pytest.Subtests
 ) -> None:
-    fittings = Fittings(eeproms=(Eeprom(address=0x48),), ports=(PORT,))
+    fittings = Fittings(
+        sensors=(Tmp105(address=0x4A),), eeproms=(Eeprom(address=0x48),), ports=(PORT,)
+    )
     wired = Wiring(port="/dev/ttyS1", chip="pinctrl-bcm2835", line=17, bus="/dev/i2c-1")
     with booted(RASPI3B, board_cache, board_programs, fittings) as board:
         report(run_suite(board, wired, "tests/contract", "-k", "linux and not edge"), subtests)
