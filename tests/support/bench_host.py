@@ -31,7 +31,8 @@ def serving(board: Board) -> Iterator[None]:
 
 def _serve(board: Board, far: socket.socket) -> None:
     with far.makefile("rwb") as lines:
-        while asked := lines.readline(LINE_LIMIT):
+        # What the line's end leaves unfinished is the driver's last character: nobody asked.
+        while (asked := lines.readline(LINE_LIMIT)).endswith(b"\n"):
             lines.write(_answer(board, asked.strip()) + b"\n")
             lines.flush()
 

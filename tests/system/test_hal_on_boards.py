@@ -31,6 +31,12 @@ from tests.support.guest_python import SITE, SUITE, guest_python
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(600)]
 OURS = ("hal", "tests/contract", "tests/support/bench.py")
 SUITE_S = 240.0
+PYTHON = ("env", f"PYTHONPATH=/{SITE}:/{SUITE}", "python3.11")
+DISCOVER = """
+from hal.linux.board import discover
+found = discover()
+print(found.lines["GPIO17"].line, "i2c-1" in found.buses, *sorted(found.ports))
+"""
 RESULTS = "/tmp/results.xml"
 
 # With one processor an edge is in the kernel's queue before the bench's answer wakes the test.
@@ -52,8 +58,8 @@ def run_suite(board: Board, wired: Wiring, *arguments: str) -> dict[str, str]:
     """Each test that the guest ran with what went wrong, empty when it passed."""
     command = shlex.join(
         [
-            *("env", wired.variable(), f"PYTHONPATH=/{SITE}:/{SUITE}", "COLUMNS=95"),
-            *("PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "python3.11", "-m", "pytest", "-q"),
+            *("env", wired.variable(), "COLUMNS=95", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"),
+            *(*PYTHON, "-m", "pytest", "-q"),
             *("-p", "no:cacheprovider", "--import-mode=importlib", "--color=no"),
             *(f"--junitxml={RESULTS}", *arguments),
         ]
@@ -88,7 +94,7 @@ def test_the_kernel_keeps_the_contract_of_gpio_with_edges(
         report(run_suite(board, wired, "tests/contract"), subtests)
 
 
-def test_a_raspberry_pi_keeps_the_contract_of_gpio_and_i2c(
+def test_a_raspberry_pi_keeps_the_contracts_and_its_hardware_is_found_by_name(
     board_cache: Path, board_programs: Programs, subtests: pytest.Subtests
 ) -> None:
     fittings = Fittings(
@@ -97,3 +103,5 @@ def test_a_raspberry_pi_keeps_the_contract_of_gpio_and_i2c(
     wired = Wiring(port="/dev/ttyS1", chip="pinctrl-bcm2835", line=17, bus="/dev/i2c-1")
     with booted(RASPI3B, board_cache, board_programs, fittings) as board:
         report(run_suite(board, wired, "tests/contract", "-k", "linux and not edge"), subtests)
+        found = board.check(shlex.join([*PYTHON, "-c", DISCOVER.strip().replace("\n", "; ")]))
+    assert found == "17 True ttyAMA0 ttyS1"
