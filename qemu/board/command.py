@@ -6,19 +6,25 @@ import msgspec
 
 from qemu.board.disk import layer_format
 from qemu.board.errors import MachineError
-from qemu.board.machine import DiskBus, Fittings, Machine, Media
+from qemu.board.machine import DiskBus, Eeprom, Fittings, Machine, Media, Tmp105
 
 NETWORK = "net0"
 
 
 class Sockets(msgspec.Struct, frozen=True, kw_only=True):
-    """The board's ends: inherited descriptors for console and monitor, a folder for the rest."""
+    """The board's ends: inherited descriptors for three of them, a folder for the rest."""
 
     console: int | None
     """None: this terminal, where Ctrl-A X ends QEMU."""
     monitor: int | None
     """None: the unix socket at `monitor_path`."""
+    channel: int | None
+    """None: nothing drives the board's inputs."""
     folder: Path
+
+    def inherited(self) -> tuple[int, ...]:
+        """The descriptors that QEMU must keep."""
+        return tuple(end for end in (self.console, self.monitor, self.channel) if end is not None)
 
 
 def qemu_arguments(
@@ -39,6 +45,7 @@ def qemu_arguments(
         *("-serial", "chardev:console"),
         *("-chardev", f"socket,id=monitor,{_monitor_end(sockets)}"),
         *("-mon", "chardev=monitor,mode=control"),
+        *_test_channel(sockets),
     ]
     if machine.cpu:
         parts += ["-cpu", machine.cpu]
@@ -46,9 +53,14 @@ def qemu_arguments(
     parts += _disk(machine, disk)
     parts += _network(machine, fittings)
     parts += _ports(machine, fittings, sockets.folder)
-    parts += _sensors(machine, fittings)
+    parts += _i2c_devices(machine, fittings)
     parts += _watchdog(machine, fittings)
     return parts
+
+
+def kernel_words(machine: Machine) -> tuple[str, ...]:
+    """What every kernel on this machine is told."""
+    return (f"console={machine.console},115200", *machine.append)
 
 
 def log_path(folder: Path) -> Path:
@@ -80,9 +92,17 @@ def _monitor_end(sockets: Sockets) -> str:
     return f"fd={sockets.monitor}"
 
 
+def _test_channel(sockets: Sockets) -> list[str]:
+    if sockets.channel is None:
+        return []
+    end = f"socket,id=channel,fd={sockets.channel}"
+    return ["-chardev", end, "-qtest", "chardev:channel", "-qtest-log", "none"]
+
+
 def _media(machine: Machine, media: Media) -> list[str]:
     parts: list[str] = []
     for option, file in (
+        ("-bios", media.firmware),
         ("-kernel", media.kernel),
         ("-initrd", media.initrd),
         ("-dtb", media.device_tree),
@@ -90,7 +110,7 @@ def _media(machine: Machine, media: Media) -> list[str]:
         if file is not None:
             parts += [option, str(file)]
     if media.kernel is not None:
-        words = (f"console={machine.console},115200", *machine.append, *media.append)
+        words = (*kernel_words(machine), *media.append)
         parts += ["-append", " ".join(words)]
     return parts
 
@@ -132,17 +152,23 @@ def _ports(machine: Machine, fittings: Fittings, folder: Path) -> list[str]:
     return parts
 
 
-def _sensors(machine: Machine, fittings: Fittings) -> list[str]:
-    if fittings.sensors and not machine.i2c_buses:
-        raise MachineError(f"{machine.name} has no I2C bus for a sensor")
+def _i2c_devices(machine: Machine, fittings: Fittings) -> list[str]:
     parts: list[str] = []
     for sensor in fittings.sensors:
-        bus = sensor.bus or machine.i2c_buses[0]
-        if bus not in machine.i2c_buses:
-            known = ", ".join(machine.i2c_buses)
-            raise MachineError(f"{machine.name} has no bus {bus!r}; there are {known}")
-        parts += ["-device", f"tmp105,id={sensor.name},bus={bus},address={sensor.address:#x}"]
+        parts += ["-device", f"tmp105,{_i2c_place(machine, sensor)}"]
+    for eeprom in fittings.eeproms:
+        parts += ["-device", f"at24c-eeprom,{_i2c_place(machine, eeprom)},rom-size=256"]
     return parts
+
+
+def _i2c_place(machine: Machine, device: Tmp105 | Eeprom) -> str:
+    if not machine.i2c_buses:
+        raise MachineError(f"{machine.name} has no I2C bus for {device.name}")
+    bus = device.bus or machine.i2c_buses[0]
+    if bus not in machine.i2c_buses:
+        known = ", ".join(machine.i2c_buses)
+        raise MachineError(f"{machine.name} has no bus {bus!r}; there are {known}")
+    return f"id={device.name},bus={bus},address={device.address:#x}"
 
 
 def _watchdog(machine: Machine, fittings: Fittings) -> list[str]:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         _prepare(programs, machine, image, disk)
         sensors = (_SENSOR,) if machine.i2c_buses else ()
         fittings = Fittings(sensors=sensors, forward_from=forwards)
-        sockets = Sockets(console=None, monitor=None, folder=folder)
+        sockets = Sockets(console=None, monitor=None, channel=None, folder=folder)
         folder.mkdir(mode=0o700, exist_ok=True)
         _say(f"{board.title} as QEMU's {machine.model}; to leave: Ctrl-A, then X")
         if args.persist:

@@ -26,6 +26,12 @@ SETS = {
         roots=("linux-image-arm64", "busybox-static"),
         keep=("linux-image-[0-9]*", "busybox-static"),
     ),
+    "u-boot": Wanted(
+        architecture="amd64",  # a package for all architectures
+        suites=("bookworm",),
+        roots=("u-boot-qemu",),
+        keep=("u-boot-qemu",),
+    ),
 }
 PINNED = Pinned(
     SETS,

@@ -13,7 +13,7 @@ from qemu.board.hostview import forwarded_port, word_at
 from qemu.board.machine import DiskBus
 from qemu.board.shell import LINE_LIMIT, typed
 
-SOCKETS = Sockets(console=7, monitor=9, folder=Path("/run/b"))
+SOCKETS = Sockets(console=7, monitor=9, channel=11, folder=Path("/run/b"))
 MEDIA = Media(kernel=Path("/k/vmlinuz"), initrd=Path("/k/initrd"), append=("quiet",))
 
 
@@ -68,7 +68,7 @@ def test_what_a_machine_lacks_is_refused(machine: Machine, fittings: Fittings, w
 
 
 def test_an_unknown_machine_is_answered_with_those_there_are() -> None:
-    with pytest.raises(MachineError, match="'pdp11'; there are virt, raspi3b"):
+    with pytest.raises(MachineError, match="'pdp11'; there are virt, virt-uboot, raspi3b"):
         machine_named("pdp11")
 
 
