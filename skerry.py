@@ -303,9 +303,9 @@ def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the image"
     )
     build.add_argument(
-        "--interpreted",
+        "--compiled",
         action="store_true",
-        help="leave the agent as bytecode: builds in seconds, starts slower",
+        help="compile the agent to machine code: minutes, more memory, less CPU at start",
     )
     lock = _verb(
         does, "lock", "boards.image.cli:lock", "show the packages that images are made of"
@@ -336,7 +336,7 @@ def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     deb.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="skerry-agent_VERSION_arm64.deb"
     )
-    deb.add_argument("--interpreted", action="store_true", help="leave the agent as bytecode")
+    deb.add_argument("--compiled", action="store_true", help="compile the agent to machine code")
     deb.add_argument(
         "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
     )

@@ -47,11 +47,11 @@ class _Sources(NamedTuple):
     wheels: Mapping[str, Path]
 
 
-def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True) -> Built:
+def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False) -> Built:
     """Write the image of a board to `out`, and its bill of materials beside it.
 
-    `name` is a board that ships with Skerry or the path of a board file; the agent is compiled to
-    machine code, or stays bytecode. Raises BuildError for what the building machine lacks, other
+    `name` is a board that ships with Skerry or the path of a board file; the agent stays
+    bytecode, or is compiled to machine code. Raises BuildError for what the building machine lacks, other
     BoardsErrors for a wrong board.
     """
     began = time.monotonic()

@@ -64,7 +64,7 @@ def file_name() -> str:
     return f"{NAME}_{VERSION}_arm64.deb"
 
 
-def build(out: Path, cache: Path, say: Say, *, compiled: bool = True) -> str:
+def build(out: Path, cache: Path, say: Say, *, compiled: bool = False) -> str:
     """Write the package; its SHA-256. Raises BuildError for what the building machine lacks."""
     found = wheels(PROJECT / REQUIREMENTS, cache, say)
     with tempfile.TemporaryDirectory(prefix="package-", dir=cache) as place:

@@ -12,7 +12,7 @@ def deb(args: Namespace) -> None:
     out: Path = args.output or Path(file_name())
     cache: Path = args.cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
-    digest = build(out.absolute(), cache, _say, compiled=not args.interpreted)
+    digest = build(out.absolute(), cache, _say, compiled=args.compiled)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256:{digest}")
 
 

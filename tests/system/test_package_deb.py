@@ -74,7 +74,9 @@ def test_its_agent_answers_on_a_debian_of_arm64(
         board.power_on(within=300)
         board.check("hostname barn")
         board.check("mkdir -p /mnt && mount -t ext4 /dev/vda /mnt", within=120)
-        board.check("for at in proc dev; do mount --bind /$at /mnt/$at; done")
+        board.check("for at in proc dev sys; do mount --bind /$at /mnt/$at; done")
+        # As the package's udev rule does; nothing runs udev here.
+        board.check("chgrp 999 /dev/gpiochip* && chmod 660 /dev/gpiochip*")
         as_user = "chroot /mnt /bin/busybox su -s /bin/sh skerry -c"
         board.check(f"({as_user} 'exec {start[1]}' >/tmp/agent.log 2>&1 &)")
         asks = f"{as_user} 'skerry agent status --state /var/lib/skerry/agent' 2>/dev/null"
@@ -96,7 +98,7 @@ def debian_with(package: Path, folder: Path) -> Path:
     (root / "bin/sh").symlink_to("busybox")
     for name, text in _BESIDE.items():
         (root / name).write_text(text)
-    for name in ("proc", "dev", "run/skerry", "tmp", "var/lib/skerry"):
+    for name in ("proc", "dev", "sys", "run/skerry", "tmp", "var/lib/skerry"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("run/skerry", "var/lib/skerry", "tmp"):
         (root / name).chmod(0o777)
