@@ -38,7 +38,7 @@ class I2CDevice(Protocol):
         """One combined transaction with repeated starts; the bytes of each Read, in order.
 
         Raises NoDeviceError, BusTimeoutError or BusError; ValueError past a limit above. Some
-        buses take one Read, as the last message (BusError, EOPNOTSUPP): every Raspberry Pi's.
+        buses take one Read, as the last message (BusError, EOPNOTSUPP): i2c-bcm2835's.
         """
         ...
 

@@ -37,7 +37,7 @@ class LinuxI2CDevice(Owned):
             else i2c_msg.write(self._address, message.data)
             for message in messages
         ]
-        with self._held(), using(self.name), _reads_once(self.name):
+        with self._held(), using(self.name), _reads_once(self.name, messages):
             self._bus.i2c_rdwr(*wire)
         return [
             bytes(sent)
@@ -55,13 +55,14 @@ class LinuxI2CDevice(Owned):
 
 
 @contextmanager
-def _reads_once(name: str) -> Generator[None, None, None]:
+def _reads_once(name: str, messages: Sequence[Write | Read]) -> Generator[None, None, None]:
     """Tells what to do where an adapter cannot do what was asked, as i2c-bcm2835 cannot."""
     try:
         yield
     except OSError as fault:
-        if fault.errno != errno.EOPNOTSUPP:
-            raise
+        early = any(isinstance(message, Read) for message in messages[:-1])
+        if fault.errno != errno.EOPNOTSUPP or not early:
+            raise  # an adapter that speaks only SMBus refuses every transaction with the same number
         raise BusError(
             fault.errno,
             f"{name}: this bus takes one read, as the last message: "

@@ -76,7 +76,7 @@ def test_a_combined_transaction_answers_each_read_in_order_or_is_refused_whole(
         both = [Write(b"\x20"), Read(1), Write(b"\x22"), Read(2)]
         if isinstance(board, SimBoard):
             assert device.transfer(both) == [b"\x01", b"\x03\x04"]
-        else:  # the buses of every Raspberry Pi up to 4 read once, at the end
+        else:  # i2c-bcm2835, a Raspberry Pi 3's, reads once, at the end
             with pytest.raises(BusError, match="one transaction for each read"):
                 device.transfer(both)
 
