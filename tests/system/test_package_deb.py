@@ -88,7 +88,7 @@ def test_its_agent_answers_on_a_debian_of_arm64(
         assert status.status == 0, board.run("cat /tmp/agent.log").output
         assert "barn" in status.output
         assert "MB PSS" in status.output
-        assert board.check("stat -c %U /mnt/var/lib/skerry/agent/control.sock") == "999"
+        assert board.check("stat -c %u /mnt/var/lib/skerry/agent/control.sock") == "999"
 
 
 def debian_with(package: Path, folder: Path) -> Path:
