@@ -79,14 +79,16 @@ def test_its_agent_answers_on_a_debian_of_arm64(
         board.check("chgrp 999 /dev/gpiochip* && chmod 660 /dev/gpiochip*")
         as_user = "chroot /mnt /bin/busybox su -s /bin/sh skerry -c"
         board.check(f"({as_user} 'exec {start[1]}' >/tmp/agent.log 2>&1 &)")
-        asks = f"{as_user} 'skerry agent status --state /var/lib/skerry/agent' 2>/dev/null"
+        asks = (
+            f"{as_user} '/usr/bin/skerry agent status --state /var/lib/skerry/agent' 2>/dev/null"
+        )
         status = board.run(
             f"until {asks}; do pidof python3.11 >/dev/null || exit 1; done", within=300
         )
         assert status.status == 0, board.run("cat /tmp/agent.log").output
         assert "barn" in status.output
         assert "MB PSS" in status.output
-        assert board.check("stat -c %U /mnt/var/lib/skerry/agent/control.sock") == "999"
+        assert board.check("stat -c %u /mnt/var/lib/skerry/agent/control.sock") == "999"
 
 
 def debian_with(package: Path, folder: Path) -> Path:
