@@ -1,5 +1,6 @@
 """Makes apps ready and starts them: registry → cache → compiler → sandbox."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from edge.sandbox.guest import Guest
 from edge.sandbox.setup import GuestSetup
 from edge.services import AppServices
 from edge.store import Store
-from edge.wire.messages import DesiredApp, Scalar
+from edge.wire.messages import DesiredApp, Module, Scalar
 from hal.board import Board
 
 
@@ -77,9 +78,17 @@ class SandboxWorkshop:
         try:
             self._ready[spec.module.digest] = await compile_module(wasm, self._compiled)
         except InvalidModuleError as error:
+            if not await self._is_intact(spec.module):
+                raise RetryableError("the module was damaged on the disk; fetched anew") from error
             raise UnusableError(str(error)) from error
         except CompileError as error:
             raise RetryableError(str(error)) from error
+
+    async def _is_intact(self, module: Module) -> bool:
+        try:
+            return await asyncio.to_thread(self._cache.intact, module)
+        except OSError:
+            return False
 
     def start(
         self,
