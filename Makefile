@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-fast check lint types imports bench lock clean
+.PHONY: help demo demo-sim test test-fast check lint types imports bench bench-board lock clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -13,8 +13,11 @@ $(READY): requirements.lock pyproject.toml .ci/setup
 	@.ci/setup $(PYTHON) $(VENV)
 	@touch $@
 
-demo: $(READY) ## the main job, told step by step
+demo: $(READY) ## the main job on an emulated Raspberry Pi, told step by step
 	@$(BIN)/python -m tests.system.demo
+
+demo-sim: $(READY) ## the same with two apps on a simulated board, in half a minute
+	@$(BIN)/python -m tests.system.demo_sim
 
 check: lint types imports ## format, lint, types and import rules
 
@@ -38,6 +41,9 @@ test-fast: $(READY) ## the tests that take seconds
 
 bench: $(READY) ## speed and memory, beside a peer where there is one
 	$(BIN)/python -m tests.bench
+
+bench-board: $(READY) ## memory, boot and image of an emulated board
+	$(BIN)/python -m tests.bench board flash
 
 lock: $(READY) ## refresh requirements.lock
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -59,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
     _readings(verbs)
     _boards(verbs)
     _image(verbs)
+    _package(verbs)
+    _emulate(verbs)
     _bench(verbs)
     return top
 
@@ -146,6 +148,12 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "--allow-unsigned",
         action="store_true",
         help="while this node has no root of trust, run what nobody signed; the cloud is told",
+    )
+    run.add_argument(
+        "--boot-facts",
+        type=Path,
+        metavar="DIR",
+        help="what the init of an image left in RAM: feeds the watchdog, confirms slots on trial",
     )
     _state(run)
     talk = run.add_subparsers(title="verbs for the agent that runs here", metavar="VERB")
@@ -429,7 +437,8 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         verbs, "flash", "boards.cli:flash", "write an image to a card, verify it, preseed it"
     )
     flash.add_argument(
-        "image", help=".img, also packed as .zst, .xz or .gz; or the URL of a registry's blob"
+        "image",
+        help=".img, also packed as .zst, .xz or .gz; a URL: https://CLOUD/v2/NAME:TAG; - for stdin",
     )
     flash.add_argument("device", type=Path, help="the whole card (/dev/sdX), or a file")
     flash.add_argument("--name", help="the node's name")
@@ -442,6 +451,9 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     flash.add_argument("--cloud", metavar="URL", help="where the node connects")
     flash.add_argument("--ca-pin", metavar="sha256:HEX", help="the authority it must meet there")
+    flash.add_argument(
+        "--trust-root", metavar="FILE", help="root.cose of `skerry keys init`: whose apps it runs"
+    )
     flash.add_argument("--token", metavar="TOKEN|@FILE", help="join token; @FILE hides it from ps")
     flash.add_argument("--wifi-ssid", metavar="NAME", help="wireless network")
     flash.add_argument("--wifi-psk", metavar="KEY|@FILE", help="its passphrase; @FILE as above")
@@ -452,6 +464,12 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         default=[],
         metavar="KEY|FILE",
         help="public key, or a .pub file, that may log in; may be repeated",
+    )
+    flash.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="authority (PEM) of the server that the image is on",
     )
     flash.add_argument("--sha256", metavar="HEX", help="digest of the image as it is stored")
     flash.add_argument(
@@ -485,7 +503,7 @@ def _bench(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 
 
 def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
-    group = verbs.add_parser("image", help="build disk images of boards")
+    group = verbs.add_parser("image", help="build disk images of boards, and publish them")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     build = _verb(does, "build", "boards.image.cli:run", "build the image of a board")
     build.add_argument("board", help="its name (`skerry boards`), or a board file: ./mine.toml")
@@ -493,18 +511,66 @@ def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the image"
     )
     build.add_argument(
-        "--interpreted",
+        "--compiled",
         action="store_true",
-        help="leave the agent as bytecode: builds in seconds, starts slower",
+        help="compile the agent to machine code: minutes, more memory, less CPU at start",
     )
     lock = _verb(
         does, "lock", "boards.image.cli:lock", "show the packages that images are made of"
     )
     lock.add_argument("--refresh", action="store_true", help="pin what the mirrors have now")
+    push = _verb(
+        does, "push", "cloud.client.images:push_image", "push an image to the cloud's registry"
+    )
+    push.add_argument(
+        "file", type=Path, help="the image; packed with zstd on the way unless it is"
+    )
+    push.add_argument(
+        "reference", metavar="NAME:TAG", help="what it is then called: images/rpi3:1.2"
+    )
+    _cloud_options(push)
     for verb in (build, lock):
         verb.add_argument(
             "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
         )
+
+
+def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("package", help="package the agent for a Linux that is there already")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    deb = _verb(
+        does, "deb", "boards.package.cli:deb", "build a package for Debian 12 and Raspberry Pi OS"
+    )
+    deb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="skerry-agent_VERSION_arm64.deb"
+    )
+    deb.add_argument("--compiled", action="store_true", help="compile the agent to machine code")
+    deb.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
+
+
+def _emulate(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    verb = _verb(verbs, "emulate", "qemu.board.emulate:run", "boot an image under QEMU, here")
+    verb.add_argument("image", type=Path, help="the image, as it would be flashed; never written")
+    verb.add_argument("--board", metavar="NAME", help="what the image is for; it says so itself")
+    verb.add_argument(
+        "--persist", action="store_true", help="keep what the board writes, in IMAGE.disk"
+    )
+    verb.add_argument(
+        "--forward",
+        action="append",
+        default=[],
+        metavar="HOST:GUEST",
+        help="lead a TCP port of 127.0.0.1 to one of the board; may be repeated",
+    )
+    verb.add_argument(
+        "--celsius",
+        type=float,
+        metavar="DEGREES",
+        help="boot nothing: set the temperature that the running board's sensor feels",
+    )
+    verb.add_argument("--cache", type=Path, default=Path(".cache/qemu"), help="where QEMU is kept")
 
 
 def _cloud_options(
@@ -548,7 +614,9 @@ def _hostname() -> str:
 def _expected(error: Exception) -> bool:
     """Whether the error is one of ours: a text for a person, not a fault of the program."""
     home = type(error).__module__.split(".")[0]
-    return home in {"hal", "edge", "cloud", "boards", "wasm_apps"} or isinstance(error, OSError)
+    return home in {"hal", "edge", "cloud", "boards", "qemu", "wasm_apps"} or isinstance(
+        error, OSError
+    )
 
 
 if __name__ == "__main__":

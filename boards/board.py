@@ -4,6 +4,7 @@ docs/boards.md explains each key. Every mistake is a BoardFileError that names f
 Sections `gpio`, `i2c` and `serial` have the keys of the agent's own board file (docs/hal.md).
 """
 
+import hashlib
 import tomllib
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -72,9 +73,14 @@ class Kernel(Section, frozen=True, kw_only=True):
     package: Name
     suite: Name
     device_trees: list[Text]
-    """Paths below the package's directory of device trees; empty when the machine brings one."""
+    """Paths below the package's directory of device trees; empty when the machine brings one.
+
+    QEMU is handed the first.
+    """
     firmware: Name | None = None
     """Package with what the board itself loads before the kernel."""
+    modules: list[Name] = field(default_factory=list[str])
+    """Kernel modules that this board needs beyond those of its kind."""
 
 
 class Console(Section, frozen=True, kw_only=True):
@@ -82,6 +88,19 @@ class Console(Section, frozen=True, kw_only=True):
 
     device: Name
     baud: Annotated[int, Meta(ge=1200, le=4_000_000)] = 115_200
+
+
+class Wifi(Section, frozen=True, kw_only=True):
+    """`[wifi]`: what a board with Wi-Fi needs for it."""
+
+    modules: Annotated[list[Name], Meta(min_length=1)]
+    """Kernel modules; loaded once the slot with the radio's firmware is there."""
+    on_demand: list[Name] = field(default_factory=list[str])
+    """Modules that those ask the kernel for."""
+    firmware: Name | None = None
+    """Package with what the radio itself runs."""
+    firmware_files: list[Text] = field(default_factory=list[str])
+    """Patterns below the package's directory of firmware."""
 
 
 class Line(Section, frozen=True, kw_only=True):
@@ -184,6 +203,8 @@ class Board(Section, frozen=True, kw_only=True):
     page_size: Annotated[int, Meta(ge=4096, le=65536)]
     kernel: Kernel
     console: Console
+    wifi: Wifi | None = None
+    """Absent: the board has none, or none that can be used."""
     gpio: dict[Name, Line] = field(default_factory=dict[str, Line])
     i2c: dict[Name, Node] = field(default_factory=dict[str, Node])
     serial: dict[Name, Node] = field(default_factory=dict[str, Node])
@@ -198,15 +219,30 @@ def names() -> Sequence[str]:
     return sorted(path.stem for path in HERE.glob("*.toml"))
 
 
+def signature(name: str) -> bytes:
+    """Four bytes in the partition table of every image, by which its board is known."""
+    return hashlib.sha256(name.encode()).digest()[:4]
+
+
+def board_of_signature(found: bytes) -> str | None:
+    """The board that ships with Skerry whose images are signed so."""
+    return next((name for name in names() if signature(name) == found), None)
+
+
 def find_board(name: str) -> Board:
     """The board of that name, or of the file when `name` is a path that ends in `.toml`."""
+    return load_board(board_path(name))
+
+
+def board_path(name: str) -> Path:
+    """The file that describes the board of that name; raises UnknownBoardError."""
     if name.endswith(".toml"):
-        return load_board(Path(name))
+        return Path(name)
     if name not in names():
         raise UnknownBoardError(
             f"no board {name!r}; there are {', '.join(names())}, or give a file: ./mine.toml"
         )
-    return load_board(HERE / f"{name}.toml")
+    return HERE / f"{name}.toml"
 
 
 def load_board(path: Path) -> Board:

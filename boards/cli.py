@@ -1,6 +1,7 @@
 """The verbs `boards` and `flash`: arguments in, words for a person out."""
 
 import argparse
+import base64
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 from boards import preseed
 from boards.board import Board, find_board, names
 from boards.errors import PreseedError, TargetRefusedError
+from boards.flash.download import trusted
 from boards.flash.flasher import Phase, prepare
 from boards.flash.flasher import flash as put
 from boards.flash.judge import Facts, Kind, judge
@@ -44,12 +46,15 @@ def boards(args: argparse.Namespace) -> None:
 def flash(args: argparse.Namespace) -> None:
     """`skerry flash`: refuse, ask, write, verify, preseed; any failure is raised."""
     settings = settings_of(args)
-    source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap)
+    trust = trusted(args.ca, args.ca_pin) if args.ca else None
+    source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap, trust=trust)
     try:
-        prepare(source, settings)
+        image = prepare(source, settings)
         facts = Machine().facts(args.device)
-        judge(facts, image_size=source.size, limit_gb=args.size_limit, sure=args.yes)
-        _agree(facts, sure=args.yes)
+        size = max(source.size or 0, image.end)
+        judge(facts, image_size=size, limit_gb=args.size_limit, sure=args.yes)
+        board = image.board or "a board unknown here"
+        _agree(facts, board, sure=args.yes)
         with Target(facts) as target, _Bars() as bars:
             try:
                 report = put(source, target, settings, bars)
@@ -61,7 +66,7 @@ def flash(args: argparse.Namespace) -> None:
     finally:
         source.close()
     print(
-        f"{facts.path}: {report.data / MB:.1f} MB written and verified, "
+        f"{facts.path}: {board}, {report.data / MB:.1f} MB written and verified, "
         f"{report.zeros / MB:.1f} MB of zeros too"
     )
     if report.settings is not None:
@@ -84,6 +89,7 @@ def settings_of(args: argparse.Namespace) -> preseed.Preseed:
         cloud=preseed.Cloud(
             url=args.cloud, ca_pin=args.ca_pin, token=_secret("--token", args.token)
         ),
+        trust=preseed.Trust(root=_root(args.trust_root)),
         wifi=preseed.Wifi(
             ssid=args.wifi_ssid,
             psk=_secret("--wifi-psk", args.wifi_psk),
@@ -127,16 +133,21 @@ def _bar(phase: Phase, total: int | None) -> "tqdm[NoReturn] | None":
     return tqdm(total=total, desc=phase.value, unit="B", unit_scale=True)
 
 
-def _agree(facts: Facts, *, sure: bool) -> None:
-    """A person has to say that this disk may be lost."""
+def _agree(facts: Facts, board: str, *, sure: bool) -> None:
+    """A person has to say that this disk may be lost, and become that board's."""
     if sure or facts.kind is not Kind.BLOCK:
         return
     what = f"{facts.path} ({', '.join(filter(None, (facts.model, f'{facts.size / 1e9:.1f} GB')))})"
     if not sys.stdin.isatty():
         raise TargetRefusedError(f"{what}: everything on it would be lost; to go on: --yes")
-    print(f"Everything on {what} will be lost. Type yes to go on: ", end="", flush=True)
+    print(f"An image of {board}: everything on {what} will be lost.")
+    print("Type yes to go on: ", end="", flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise TargetRefusedError(f"{facts.path}: not written, as you did not say yes")
+
+
+def _root(file: str | None) -> str | None:
+    return None if file is None else base64.b64encode(_bytes("--trust-root", file)).decode()
 
 
 def _secret(option: str, text: str | None) -> str | None:
@@ -159,12 +170,17 @@ def _public_keys(text: str) -> Sequence[str]:
 
 def _content(option: str, name: str) -> str:
     try:
-        with Path(name).expanduser().open("rb") as file:
-            return file.read(SECRET_LIMIT).decode()
-    except OSError as fault:
-        raise PreseedError(f"{option}: {name}: {fault.strerror}") from fault
+        return _bytes(option, name).decode()
     except UnicodeDecodeError as fault:
         raise PreseedError(f"{option}: {name}: not text") from fault
+
+
+def _bytes(option: str, name: str) -> bytes:
+    try:
+        with Path(name).expanduser().open("rb") as file:
+            return file.read(SECRET_LIMIT)
+    except OSError as fault:
+        raise PreseedError(f"{option}: {name}: {fault.strerror}") from fault
 
 
 def _summary(settings: preseed.Preseed) -> str:
@@ -173,6 +189,7 @@ def _summary(settings: preseed.Preseed) -> str:
         "name": settings.node.name,
         "labels": ",".join(f"{name}={value}" for name, value in settings.node.labels.items()),
         "cloud": settings.cloud.url,
+        "trust root": settings.trust.root and "given",
         "CA pin": settings.cloud.ca_pin and settings.cloud.ca_pin[:19] + "…",
         "token": settings.cloud.token and preseed.HIDDEN,
         "Wi-Fi": settings.wifi.ssid,

@@ -8,6 +8,7 @@ BoardsError
 └── FlashError
     ├── TargetRefusedError          nothing was touched; says what to do first
     ├── ImageError (ValueError)     the image cannot be read, or is not what it should be
+    │   └── OutOfReachError         a stream cannot be looked at so far ahead
     ├── BootPartitionError          the image has no boot partition with a skerry.toml
     ├── DeviceFailedError (OSError) the target failed; what is on it is unfinished
     └── VerifyError                 the target gave back something else than it was given
@@ -44,6 +45,10 @@ class TargetRefusedError(FlashError):
 
 class ImageError(FlashError, ValueError):
     """The image cannot be read, is cut short, or is not what its digest says."""
+
+
+class OutOfReachError(ImageError):
+    """A part of a stream was asked for that lies too far ahead to be kept."""
 
 
 class BootPartitionError(FlashError):

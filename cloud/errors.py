@@ -14,7 +14,8 @@ CloudError
 │   ├── UnsupportedMediaType 415
 │   ├── Invalid 422        `causes` name the fields
 │   ├── TooManyRequests 429 asked too often; it says when to come back
-│   └── Unavailable 503    stopping, or out of room: try again
+│   ├── Unavailable 503    stopping: try again
+│   └── NoRoom 507         the disk is full: the operator's to mend, then try again
 ├── InsecureAddress        the operator's: listening there needs an explicit word
 ├── DataInUse              the operator's: another service has this directory
 └── StoreError             the service's to mend
@@ -198,6 +199,13 @@ class Unavailable(StatusError):
 
     code = 503
     reason = "ServiceUnavailable"
+
+
+class NoRoom(StatusError):
+    """The disk is full; nothing of the request was kept."""
+
+    code = 507
+    reason = "InsufficientStorage"
 
 
 class InsecureAddress(CloudError, ValueError):

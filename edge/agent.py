@@ -10,7 +10,9 @@ import logging
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edge.boot import WATCHDOG_SECONDS, Boot
 from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
@@ -32,6 +34,9 @@ from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
 from hal.board import Board
+
+if TYPE_CHECKING:
+    from hal.linux.watchdog import Watchdog
 
 CACHE_LIMIT = 256 << 20
 """Bytes of modules kept; a card has gigabytes, an app is kilobytes."""
@@ -116,6 +121,10 @@ class _Agent:
         self._node.notify = self._uplink.notify
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
+        self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None
+        if self._boot is not None:
+            self._node.boot = self._boot
+            self._boot.changed = self._uplink.notify
         console = Console(config, self._node, store, board, self._supervisor, self._uplink)
         self._control = ControlServer(config.state / "control.sock", console.handlers())
 
@@ -135,6 +144,11 @@ class _Agent:
             ]
             if self._keeper is not None:
                 tasks.append(group.create_task(self._keeper.run()))
+            watchdog = self._start_watchdog()
+            if self._boot is not None:
+                tasks.append(group.create_task(self._boot.confirm()))
+                if watchdog is not None:
+                    tasks.append(group.create_task(self._boot.feed(watchdog)))
             await stopping.wait()
             _log.info("agent stops")
             for task in tasks:
@@ -144,11 +158,29 @@ class _Agent:
             self._uplink.stop()
             await asyncio.wait([uplink], timeout=5)
             uplink.cancel()
+            if watchdog is not None:
+                watchdog.stop()
         await self._control.close()
+
+    def _start_watchdog(self) -> "Watchdog | None":
+        if self._boot is None:
+            return None
+        from hal.linux.watchdog import DEVICE, Watchdog  # noqa: PLC0415 - only boards of ours have one
+
+        try:
+            watchdog = Watchdog.start(DEVICE, WATCHDOG_SECONDS)
+        except OSError as error:
+            _log.warning("the watchdog cannot be used: %s", error)
+            return None
+        if watchdog is None:
+            _log.warning("this board has no watchdog: an agent that hangs is not restarted")
+        return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
         self._cache.retain(self._supervisor.modules_in_use())
         if link.state is LinkState.ONLINE:
+            if self._boot is not None:
+                self._boot.linked()
             _log.info("link to %s is up", self._config.cloud)
             self._supervisor.retry_now()
             self._told = ""

@@ -47,6 +47,7 @@ def run(args: Namespace) -> int:
         runtime=args.runtime,
         trust_root=args.trust_root or _desk_root(),
         allow_unsigned=args.allow_unsigned,
+        boot_facts=args.boot_facts,
     )
     return asyncio.run(main(config))
 

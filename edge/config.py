@@ -24,6 +24,8 @@ class AgentConfig:
     board: Path | None = None
     """A board file, SIMULATED, or None for what Linux finds here."""
     outbox_limit: int = OUTBOX_DEFAULT
+    boot_facts: Path | None = None
+    """What an image's init left in RAM (edge/boot.py); None: this is no board of ours."""
     runtime: Path | None = None
     """A directory in RAM for what need not outlive a power cut; None: the state directory."""
     trust_root: Path | None = None

@@ -81,6 +81,18 @@ class ArtifactCache:
             return None
         return path
 
+    def intact(self, module: Module) -> bool:
+        """Whether the file holds the bytes that it was verified for; a damaged one is removed.
+
+        Reads it whole: for when there is a reason to ask. Raises OSError.
+        """
+        path = self._file(module.digest)
+        with path.open("rb") as file:
+            if f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == module.digest:
+                return True
+        path.unlink()
+        return False
+
     def retain(self, digests: Iterable[str]) -> None:
         """Name the digests in use, in place of the earlier ones; they are never evicted."""
         self._in_use = frozenset(digests)
@@ -119,7 +131,7 @@ class ArtifactCache:
                     f"{module.repository}: the registry sent {download.digest()}"
                     f" for {module.digest}; discarded"
                 )
-            await asyncio.to_thread(os.fsync, file.fileno())
+            await asyncio.to_thread(_sync, file)
         return await asyncio.to_thread(self._commit, module.digest)
 
     async def _transfer(self, base: str, module: Module, download: "_Download") -> None:
@@ -251,6 +263,11 @@ def _check_status(status: int, url: str, module: Module) -> None:
         raise StatusError(status, f"{url}: the range was refused; starting over")
     if status not in {_OK, _PARTIAL}:
         raise StatusError(status, f"{url}: HTTP {status}")
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()  # else the last bytes would still be in this process, and not be synced
+    os.fsync(file.fileno())
 
 
 def _digest_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from edge.boot import Boot
 from edge.logbuffer import LogBuffer
 from edge.secrets import SecretKeeper
 from edge.store import Store
@@ -76,6 +77,8 @@ class Node:
         self.identity = identity
         self.outbox = _TimedOutbox(store.outbox, timekeeper)
         self.logs = logs
+        self.boot: Boot | None = None
+        """This start of the board, where there is an image to tell it."""
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
         self.proven: Callable[[str], None] = lambda _digest: None
@@ -141,6 +144,8 @@ class Node:
             for name, (status, generation) in self._supervisor.statuses().items()
         ]
         items.extend(self._refused_items())
+        if self.boot is not None:
+            items.extend(self.boot.items())
         return items
 
     # --- what changes here ---------------------------------------------------------------------
@@ -150,6 +155,8 @@ class Node:
         status = self._supervisor.statuses().get(name)
         if status is not None:
             self._log_state(name, status[0])
+            if self.boot is not None and status[0].state is AppState.RUNNING:
+                self.boot.app_runs(name)
         else:
             self._logged.pop(name, None)
         self.notify()

@@ -1,5 +1,6 @@
 """Makes apps ready and starts them: gatekeeper → registry → cache → compiler → sandbox."""
 
+import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from edge.sandbox.setup import GuestSetup
 from edge.secrets import SecretKeeper
 from edge.services import AppServices
 from edge.store import Store
-from edge.wire.messages import DesiredApp, Scalar
+from edge.wire.messages import DesiredApp, Module, Scalar
 from hal.board import Board
 
 
@@ -91,9 +92,17 @@ class SandboxWorkshop:
         try:
             self._ready[_artifact(spec)] = await compile_module(wasm, self._compiled)
         except InvalidModuleError as error:
+            if not await self._is_intact(spec.module):
+                raise RetryableError("the module was damaged on the disk; fetched anew") from error
             raise UnusableError(str(error)) from error
         except CompileError as error:
             raise RetryableError(str(error)) from error
+
+    async def _is_intact(self, module: Module) -> bool:
+        try:
+            return await asyncio.to_thread(self._cache.intact, module)
+        except OSError:
+            return False
 
     def start(
         self,

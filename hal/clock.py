@@ -26,6 +26,11 @@ def monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
+def since_boot() -> float:
+    """Seconds since the kernel started, sleep included (CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def system_ns() -> int:
     """Nanoseconds since 1970-01-01 UTC as the operating system has them."""
     return time.time_ns()

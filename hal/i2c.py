@@ -37,7 +37,8 @@ class I2CDevice(Protocol):
     def transfer(self, messages: Sequence[Write | Read]) -> list[bytes]:
         """One combined transaction with repeated starts; the bytes of each Read, in order.
 
-        Raises NoDeviceError, BusTimeoutError or BusError; ValueError past a limit above.
+        Raises NoDeviceError, BusTimeoutError or BusError; ValueError past a limit above. Some
+        buses take one Read, as the last message (BusError, EOPNOTSUPP): i2c-bcm2835's.
         """
         ...
 

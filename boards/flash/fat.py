@@ -55,6 +55,12 @@ def boot_partition(head: bytes) -> int:
     raise BootPartitionError("no FAT partition in the partition table: this is no Skerry image")
 
 
+def partitions_end(head: bytes) -> int:
+    """Where the last partition of an MBR ends, in bytes."""
+    ends: list[int] = [sum(struct.unpack_from("<II", head, at + 8)) for at in range(446, 510, 16)]
+    return max(ends) * 512
+
+
 class Fat:
     """A FAT16 or FAT32 file system that begins at `start` of a disk. Not for several threads."""
 
@@ -205,7 +211,8 @@ class Fat:
             else:
                 if not raw[11] & _VOLUME_OR_DIRECTORY:
                     stem, suffix = raw[:8].decode("latin-1"), raw[8:11].decode("latin-1")
-                    yield "".join(parts) or f"{stem.rstrip()}.{suffix.rstrip()}", place, raw
+                    short = f"{stem.rstrip()}.{suffix.rstrip()}".removesuffix(".")
+                    yield "".join(parts) or short, place, raw
                 parts = []
 
     def _slots(self) -> Iterator[tuple[int, bytes]]:

@@ -6,14 +6,23 @@ back and the image has proven to be what its digest says: a card that was not fi
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from boards import preseed
-from boards.errors import BootPartitionError, FlashError, PreseedError, VerifyError
-from boards.flash.fat import MBR_SIZE, Fat, Read, boot_partition
+from boards.errors import (
+    BootPartitionError,
+    FlashError,
+    ImageError,
+    OutOfReachError,
+    PreseedError,
+    VerifyError,
+)
+from boards.flash.fat import Fat, Read
+from boards.flash.identity import Identity, boot_file_system, identify
+from boards.flash.pieces import ZEROS, Piece, Source
 from boards.flash.plan import HEAD
-from boards.flash.source import ZEROS, Piece, Source
 from boards.flash.target import UNFINISHED, Target
 from boards.preseed import Preseed
 
@@ -50,15 +59,17 @@ class Report:
     """What `skerry.toml` now holds, when it was changed."""
 
 
-def prepare(source: Source, settings: Preseed) -> None:
-    """Raises now what would be raised after writing, as far as it can be known."""
-    image = source.head()
-    if settings == Preseed():
-        return
-    if image is None:
+def prepare(source: Source, settings: Preseed) -> Identity:
+    """What the image is; raises now what would be raised after writing, as far as can be known."""
+    try:
+        found = identify(source.read)
+    except (BootPartitionError, OutOfReachError) as fault:
+        raise ImageError(f"{source.name}: not written: {fault}") from fault
+    if settings != Preseed():
         preseed.check(settings, whole=False)
-    else:
-        _prepared(image.read, settings)
+        with suppress(OutOfReachError):
+            _prepared(source.read, settings)
+    return found
 
 
 def flash(
@@ -66,7 +77,6 @@ def flash(
 ) -> Report:
     """Put the image and the settings on the target; whatever fails is raised."""
     show = progress or _silent
-    prepare(source, settings)
     body, head = write_body(source, target, show)
     verify(target, body, show)
     written = [*body, *write_head(target, head)]
@@ -136,7 +146,7 @@ def write_settings(target: Target, settings: Preseed) -> Preseed:
         target.write(edit.offset, edit.data)
     target.sync()
     target.forget()
-    again = _boot_file_system(target.read)
+    again = boot_file_system(target.read)
     if again.read(again.find(preseed.FILE_NAME), preseed.FILE_LIMIT) != wanted:
         raise VerifyError(f"{target.path}: {preseed.FILE_NAME} is not what was written")
     return merged
@@ -152,7 +162,7 @@ def _apply(target: Target, settings: Preseed) -> Preseed:
 
 def _prepared(read: Read, settings: Preseed) -> tuple[Fat, Preseed]:
     """The boot file system, and what its settings will be; raises what would be raised later."""
-    fat = _boot_file_system(read)
+    fat = boot_file_system(read)
     try:
         base = preseed.parse(fat.read(fat.find(preseed.FILE_NAME), preseed.FILE_LIMIT))
     except PreseedError as fault:
@@ -162,13 +172,6 @@ def _prepared(read: Read, settings: Preseed) -> tuple[Fat, Preseed]:
     if len(preseed.render(merged)) > preseed.FILE_LIMIT:
         raise PreseedError(f"{preseed.FILE_NAME}: at most {preseed.FILE_LIMIT} bytes")
     return fat, merged
-
-
-def _boot_file_system(read: Read) -> Fat:
-    start = boot_partition(read(0, MBR_SIZE))
-    if start < HEAD:
-        raise BootPartitionError(f"the boot partition begins at byte {start}, before {HEAD}")
-    return Fat(read, start)
 
 
 def _put(target: Target, piece: Piece) -> Written:

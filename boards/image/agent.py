@@ -5,12 +5,17 @@ from pathlib import Path
 
 OWN = ("edge", "hal")
 """Packages that a board runs; with `skerry.py`, the command line."""
+DESK = ("apptest.py", "hollow.py", "hollownode.py", "hollowtally.py", "scenario.py")
+"""Modules behind verbs of a developer's desk: testing apps, loading a cloud."""
+
+
+def without_desk(_folder: str, names: list[str]) -> set[str]:
+    """Which of `names` stay out of a copy, as `shutil.copytree` asks."""
+    return {name for name in names if name in (*DESK, "__pycache__") or name.endswith(".pyc")}
 
 
 def add_sources(project: Path, site: Path) -> None:
     """Copy the packages and the command line; they become bytecode with all else in `site`."""
     for name in OWN:
-        shutil.copytree(
-            project / name, site / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-        )
+        shutil.copytree(project / name, site / name, ignore=without_desk)
     shutil.copyfile(project / "skerry.py", site / "skerry.py")

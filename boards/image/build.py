@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from boards.board import Board, Role, agent_board_file, find_board
+from boards.board import Board, Role, agent_board_file, board_path, load_board, signature
 from boards.compile.compiler import add_compiled
 from boards.image import boot, disk, rootfs, sbom
 from boards.image.agent import add_sources
@@ -40,20 +40,23 @@ class _Sources(NamedTuple):
     """All that an image is made of, on this machine."""
 
     system: Mapping[Package, Path]
+    """All that the slot's programs and libraries are taken from."""
     kernel: Mapping[Package, Path]
     firmware: Mapping[Package, Path]
+    wifi_firmware: Mapping[Package, Path]
     wheels: Mapping[str, Path]
 
 
-def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True) -> Built:
+def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False) -> Built:
     """Write the image of a board to `out`, and its bill of materials beside it.
 
-    `name` is a board that ships with Skerry or the path of a board file; the agent is compiled to
-    machine code, or stays bytecode. Raises BuildError for what the building machine lacks, other
+    `name` is a board that ships with Skerry or the path of a board file; the agent stays
+    bytecode, or is compiled to machine code. Raises BuildError for what the building machine lacks, other
     BoardsErrors for a wrong board.
     """
     began = time.monotonic()
-    board = find_board(name)
+    definition = board_path(name)
+    board = load_board(definition)
     title = Path(name).stem
     need(PACKAGES, say)
     lock = read_lock()
@@ -75,19 +78,20 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
             sources.wheels,
             add_agent,
             agent_board_file(board, title),
+            _wifi_firmware(board, sources),
         )
         say("slot: compressing")
         slot = work / "slot.squashfs"
         disk.make_squashfs(work / "root", slot)
         say("boot: kernel, modules, settings")
         fat = work / "boot.fat"
-        _make_boot(board, sources, work, fat)
+        _make_boot(board, definition, sources, work, fat, slot.stat().st_size)
         say(f"image: writing {out}")
-        signature = hashlib.sha256(title.encode()).digest()[:4]
-        disk.assemble(board.layout, {Role.BOOT: fat, Role.SLOT_A: slot}, out, signature)
+        parts = {Role.BOOT: fat, Role.SLOT_A: slot}
+        disk.assemble(board.layout, parts, out, signature(title))
         slot_size = slot.stat().st_size
     inside = {p: place for p, place in sources.system.items() if p.name in used}
-    inside |= {**sources.kernel, **sources.firmware}
+    inside |= {**sources.kernel, **sources.firmware, **sources.wifi_firmware}
     bill = out.with_name(f"{out.name}.cdx.json")
     bill.write_bytes(sbom.document(title, VERSION, inside, sources.wheels.values()))
     with out.open("rb") as file:
@@ -97,23 +101,46 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = True)
 
 def _sources(board: Board, lock: Lock, cache: Path, say: Say) -> _Sources:
     kernel, firmware = board.kernel.package, board.kernel.firmware
-    for key, name in (("package", kernel), ("firmware", firmware)):
+    radio = board.wifi.firmware if board.wifi else None
+    keys = {"kernel.package": kernel, "kernel.firmware": firmware, "wifi.firmware": radio}
+    for key, name in keys.items():
         if name is not None and name not in SETS:
-            raise PackageError(f"kernel.{key}: no pinned set of packages for {name!r}")
+            raise PackageError(f"{key}: no pinned set of packages for {name!r}")
+    parts = ("system", "ssh", "wifi") if board.wifi else ("system", "ssh")
     return _Sources(
-        unpacked("system", lock, cache, say),
+        {pin: at for part in parts for pin, at in unpacked(part, lock, cache, say).items()},
         unpacked(kernel, lock, cache, say),
         unpacked(firmware, lock, cache, say) if firmware else {},
+        unpacked(radio, lock, cache, say) if radio else {},
         wheels(PROJECT / REQUIREMENTS, cache, say),
     )
 
 
-def _make_boot(board: Board, sources: _Sources, work: Path, out: Path) -> None:
+def _wifi_firmware(board: Board, sources: _Sources) -> Mapping[str, bytes] | None:
+    if board.wifi is None:
+        return None
+    found: dict[str, bytes] = {}
+    for place in sources.wifi_firmware.values():
+        for pattern in board.wifi.firmware_files:
+            files = sorted((place / "usr/lib/firmware").glob(pattern))
+            if not files:
+                raise PackageError(f"wifi.firmware-files: {pattern}: the package has no such file")
+            found |= {
+                str(f.relative_to(place / "usr/lib/firmware")): f.read_bytes() for f in files
+            }
+    return found
+
+
+def _make_boot(
+    board: Board, definition: Path, sources: _Sources, work: Path, out: Path, slot_size: int
+) -> None:
     files = boot.boot_files(
         board,
-        boot.Kernel.of(next(iter(sources.kernel.values()))),
+        boot.Kernel.of(sources.kernel.values()),
         work / "root/usr/bin/busybox",
         next(iter(sources.firmware.values()), None),
     )
+    files[boot.BOARD] = definition.read_bytes()
     size = next(p.length for p in board.layout.places() if p.partition.role is Role.BOOT)
+    boot.check_room(files, size, slot_size)
     disk.make_fat(files, out, size, work)

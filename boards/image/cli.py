@@ -12,7 +12,7 @@ def run(args: Namespace) -> None:
     """Build the image of a board."""
     out: Path = args.output
     cache = _cache(args)
-    built = build(args.board, out.absolute(), cache, _say, compiled=not args.interpreted)
+    built = build(args.board, out.absolute(), cache, _say, compiled=args.compiled)
     print(f"{out}: {built.size >> 20} MiB, sha256:{built.sha256}")
     print(
         f"{built.sbom.name}: what is in it; slot {built.slot_size / 1e6:.1f} MB; {built.seconds:.1f} s"

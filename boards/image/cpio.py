@@ -50,9 +50,16 @@ class Archive:
 
 
 def initramfs(
-    init: bytes, busybox: bytes, modules: Mapping[str, bytes], order: tuple[str, ...]
+    init: bytes,
+    busybox: bytes,
+    modules: Mapping[str, bytes],
+    order: tuple[str, ...],
+    others: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """What the kernel starts: `init` run by busybox, and modules to load in this order."""
+    """What the kernel starts: `init` run by busybox, and modules to load in this order.
+
+    `others` are more files, by path, at most one new directory deep.
+    """
     archive = Archive()
     for path in ("bin", "dev", "proc", "sys", "new", "lib", "lib/modules"):
         archive.directory(path)
@@ -63,5 +70,9 @@ def initramfs(
     for name in order:
         archive.file(f"lib/modules/{name}.ko", modules[name])
     archive.file("lib/modules/order", "".join(f"{name}.ko\n" for name in order).encode())
+    for folder in sorted({path.rpartition("/")[0] for path in others or {}} - {""}):
+        archive.directory(folder)
+    for path, data in (others or {}).items():
+        archive.file(path, data)
     archive.file("init", init)
     return archive.compressed()

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from boards.image.errors import PackageError
 
-COMMON = ("crc32c_generic", "squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "i2c_dev")
-"""ext4 asks for crc32c by the name of an algorithm, which no dependency shows."""
+COMMON = ("squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "i2c_dev")
+WHERE_PRESENT = ("crc32c_generic",)
+"""Until Linux 6.14 ext4 asks for crc32c by an algorithm's name, which no dependency shows."""
 VIRTUAL = ("virtio_blk", "virtio_net", "virtio_rng", "i6300esb")
 RASPBERRY = (
-    *("bcm2835", "sdhci_iproc", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
+    *("bcm2835", "sdhci_iproc", "phy_generic", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
     *("smsc95xx", "lan78xx", "cdc_ether", "rndis_host"),
 )
-"""Both SD controllers, USB, and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
+"""Both SD controllers, USB (which waits ten seconds for a driver of its phy), and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
 
 _DEPENDS = re.compile(rb"(?<=\0)depends=([^\0]*)\0")
 
@@ -28,13 +29,21 @@ class Modules:
     order: tuple[str, ...]
 
 
-def choose_modules(tree: Path, names: Iterable[str]) -> Modules:
+def choose_modules(
+    tree: Path,
+    names: Iterable[str],
+    *,
+    builtin_of: Path | None = None,
+    without: Iterable[str] = (),
+) -> Modules:
     """`names` and all they depend on, from a kernel's directory of modules.
 
-    Those built into the kernel are left out; an unknown one raises PackageError.
+    Those built into the kernel (as `builtin_of` lists them, if not `tree` itself) and those in
+    `without` are left out; an unknown one raises PackageError.
     """
     files = {_name(file.name): file for file in (tree / "kernel").rglob("*.ko*")}
-    builtin = {_name(Path(line).name) for line in _lines(tree / "modules.builtin")}
+    builtin = {_name(Path(line).name) for line in _lines((builtin_of or tree) / "modules.builtin")}
+    builtin |= set(without)
     data: dict[str, bytes] = {}
 
     def add(name: str) -> None:
@@ -49,7 +58,8 @@ def choose_modules(tree: Path, names: Iterable[str]) -> Modules:
         data[name] = content
 
     for name in names:
-        add(name)
+        if name in files or name not in WHERE_PRESENT:
+            add(name)
     return Modules(data, tuple(data))
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from boards.image import python
@@ -17,7 +18,20 @@ DLOPENED = ("libgcc_s.so.1", "libnss_dns.so.2")
 """Asked for while running: to end threads, and to resolve names."""
 SITE = "usr/lib/skerry"
 
-_PROGRAMS = {"usr/sbin/mke2fs": "sbin/mke2fs", "usr/sbin/e2fsck": "sbin/e2fsck"}
+_PROGRAMS = {
+    "usr/sbin/mke2fs": "sbin/mke2fs",
+    "usr/sbin/e2fsck": "sbin/e2fsck",
+    "usr/sbin/dropbear": "usr/sbin/dropbear",
+    "usr/bin/dropbearkey": "usr/bin/dropbearkey",
+}
+_WIFI_PROGRAMS = {
+    "usr/sbin/wpa_supplicant": "sbin/wpa_supplicant",
+    "usr/sbin/iw": "sbin/iw",
+    "usr/lib/firmware/regulatory.db": "lib/firmware/regulatory.db-debian",
+    "usr/lib/firmware/regulatory.db.p7s": "lib/firmware/regulatory.db.p7s-debian",
+}
+_SHARED = ("__init__.py", "errors.py", "preseed.py")
+"""Of `boards`: what reads skerry.toml reads it the same way here and on the board."""
 _PLACED = {
     "rcS": "etc/init.d/rcS",
     "inittab": "etc/inittab",
@@ -25,6 +39,9 @@ _PLACED = {
     "network": "etc/skerry/network",
     "lease": "etc/skerry/lease",
     "agent": "etc/skerry/agent",
+    "ssh": "etc/skerry/ssh",
+    "trial": "etc/skerry/trial",
+    "modprobe": "usr/sbin/modprobe",
     "skerry": "usr/bin/skerry",
 }
 _LINKS = {
@@ -36,6 +53,8 @@ _LINKS = {
     "etc/resolv.conf": "/run/resolv.conf",
     "etc/mtab": "/proc/mounts",
     "var/lib/skerry": "/data",
+    "etc/hostname": "/run/hostname",
+    "root/.ssh": "/run/skerry/ssh",
 }
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "data", "boot", "root", "var/lib")
 _USERS = "root::0:0:root:/root:/bin/sh\n"
@@ -52,8 +71,12 @@ def build_root(
     wheel_files: Mapping[str, Path],
     add_agent: AddAgent,
     board_file: str | None,
+    wifi_firmware: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Fill `root`; the names of the packages that files were taken from."""
+    """Fill `root`; the names of the packages that files were taken from.
+
+    `wifi_firmware` is what the radio runs, by name; None when the board has no Wi-Fi.
+    """
     for name in _EMPTY:
         (root / name).mkdir(parents=True)
     used: set[str] = set()
@@ -64,10 +87,17 @@ def build_root(
     for wheel in wheel_files.values():
         unpack(wheel, site)
     add_agent(site)
-    shutil.copyfile(FILES / "start.py", site / "start.py")
+    for script in ("start.py", "configure.py"):
+        shutil.copyfile(FILES / script, site / script)
+    (site / "boards").mkdir()
+    for module in _SHARED:
+        shutil.copyfile(FILES.parent.parent / module, site / "boards" / module)
     python.compile_tree(site, f"/{SITE}")
     used.add(_take(packages, "bin/busybox", root / "usr/bin/busybox"))
-    for target, source in _PROGRAMS.items():
+    programs = _PROGRAMS if wifi_firmware is None else _PROGRAMS | _WIFI_PROGRAMS
+    for name, data in (wifi_firmware or {}).items():
+        _place(root / "usr/lib/firmware" / name, data)
+    for target, source in programs.items():
         used.add(_take(packages, source, root / target))
     for source, target in _PLACED.items():
         _place(root / target, (FILES / source).read_bytes())
@@ -91,12 +121,16 @@ def check_architecture(root: Path) -> None:
 
     Raises ForeignError with the name of one that is not.
     """
-    there = {file.name for file in (root / LIBRARIES).iterdir()} | {LOADER}
-    for file in sorted(root.rglob("*")):
+    check_programs(root, {file.name for file in (root / LIBRARIES).iterdir()} | {LOADER})
+
+
+def check_programs(tree: Path, there: AbstractSet[str]) -> None:
+    """As above, for a tree whose programs find the libraries of `there`."""
+    for file in sorted(tree.rglob("*")):
         if file.is_symlink() or not file.is_file():
             continue
         elf = read_elf(file)
-        name = file.relative_to(root)
+        name = file.relative_to(tree)
         if elf is None:
             if file.suffix in {".so", ".dll", ".dylib"}:
                 raise ForeignError(f"{name}: a library, but no ELF file")

@@ -1,5 +1,6 @@
 """`skerry get`, `describe`, `delete`, `apply`: any kind the cloud has."""
 
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -40,7 +41,7 @@ def describe(args: Namespace) -> None:
             if label
             else None
         )
-    for line in _describe(found, ""):
+    for line in described(found):
         print(line)
     if parts is not None and parts.get("rows"):
         print("\nInstances:")
@@ -85,27 +86,32 @@ def _documents(name: str) -> Iterable[Json]:
         yield document
 
 
-def _describe(value: Json, indent: str) -> Iterable[str]:
+def described(value: Json, indent: str = "") -> Iterable[str]:
     """An object as indented lines; keys as they are written in a file for `apply`."""
     for key, item in value.items():
         name = f"{indent}{key}:"
         if isinstance(item, dict):
             if item:
                 yield name
-                yield from _describe(item, indent + "  ")
+                yield from described(item, indent + "  ")
         elif isinstance(item, list):
             if item:
                 yield name
                 yield from _describe_list(item, indent + "  ")
         else:
-            yield f"{name:<26} {item}"
+            yield f"{name:<26} {_scalar(item)}"
+
+
+def _scalar(value: object) -> str:
+    """Truth and nothing as YAML writes them."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _describe_list(items: list[Any], indent: str) -> Iterable[str]:
     for item in items:
         if isinstance(item, dict):
-            first, *rest = _describe(item, indent + "  ")
+            first, *rest = described(item, indent + "  ")
             yield f"{indent}- {first.lstrip()}"
             yield from rest
         else:
-            yield f"{indent}- {item}"
+            yield f"{indent}- {_scalar(item)}"

@@ -1,4 +1,4 @@
-"""Pushes an app to an OCI registry: blobs, then the manifest that names them.
+"""Pushes apps and images to an OCI registry: blobs, then the manifest that names them.
 
 Distribution spec v1.1. Blobs that the registry has are not sent again; large ones go in chunks, so
 that progress is true and an interrupted push can be repeated cheaply.
@@ -6,10 +6,13 @@ that progress is true and an interrupted push can be repeated cheaply.
 
 import base64
 import hashlib
+import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import httpx
 
@@ -58,12 +61,34 @@ class Reference:
         return cls(match["repository"], match["digest"] or match["tag"] or default)
 
 
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content of an artifact; `file` stands at its beginning."""
+
+    media_type: str
+    file: BinaryIO
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, media_type: str, file: BinaryIO) -> "Blob":
+        """Reads the file once, for its digest."""
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return cls(media_type, file, f"sha256:{digest}", size)
+
+    def descriptor(self) -> Json:
+        """How a manifest names it."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
 def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
     """The OCI manifest of an app; equal content has equal bytes."""
     return _manifest(
         ARTIFACT_TYPE,
-        _descriptor(CONFIG_TYPE, manifest_json),
-        _descriptor(MODULE_TYPE, module),
+        _held(CONFIG_TYPE, manifest_json).descriptor(),
+        _held(MODULE_TYPE, module).descriptor(),
     )
 
 
@@ -80,20 +105,30 @@ def push(
 
     The signature goes first: an App that waits for this tag never sees it unsigned.
     """
-    repository = reference.repository
-    total = len(manifest_json) + len(module)
-    _push_blob(client, repository, manifest_json, lambda sent: progress(sent, total))
-    before = len(manifest_json)
-    _push_blob(client, repository, module, lambda sent: progress(before + sent, total))
     body = app_manifest(manifest_json, module)
     if signature:
-        subject = _descriptor(OCI_MANIFEST, body)
-        layer = _descriptor(COSE_TYPE, signature)
-        carrier = _manifest(SIGNATURE_TYPE, _descriptor(EMPTY_TYPE, _EMPTY), layer, subject)
-        for blob in (_EMPTY, signature):
-            _push_blob(client, repository, blob, _ignore)
-        _put(client, repository, signature_tag(digest_of(body)), carrier)
-    _put(client, repository, reference.version, body)
+        _push_signature(client, reference.repository, body, signature)
+    config = _held(CONFIG_TYPE, manifest_json)
+    return push_artifact(
+        client, reference, ARTIFACT_TYPE, config, _held(MODULE_TYPE, module), progress
+    )
+
+
+def push_artifact(
+    client: Client,
+    reference: Reference,
+    artifact_type: str,
+    config: Blob,
+    layer: Blob,
+    progress: Progress = lambda _sent, _total: None,
+) -> str:
+    """Push an artifact of one layer under a tag; the manifest's digest."""
+    total = config.size + layer.size
+    _push_blob(client, reference.repository, config, lambda sent: progress(sent, total))
+    before = config.size
+    _push_blob(client, reference.repository, layer, lambda sent: progress(before + sent, total))
+    body = _manifest(artifact_type, config.descriptor(), layer.descriptor())
+    _put(client, reference.repository, reference.version, body)
     return digest_of(body)
 
 
@@ -116,10 +151,11 @@ def push_root(client: Client, version: int, root: bytes) -> bool:
                 "the keys of another fleet, or of an older copy; see `skerry keys list`"
             )
         return False
-    layer = _descriptor(COSE_TYPE, root) | {"data": base64.b64encode(root).decode()}
-    for blob in (_EMPTY, root):
+    empty, layer = _held(EMPTY_TYPE, _EMPTY), _held(COSE_TYPE, root)
+    for blob in (empty, layer):
         _push_blob(client, ROOT_REPOSITORY, blob, _ignore)
-    body = _manifest(ROOT_TYPE, _descriptor(EMPTY_TYPE, _EMPTY), layer)
+    inline = {"data": base64.b64encode(root).decode()}
+    body = _manifest(ROOT_TYPE, empty.descriptor(), layer.descriptor() | inline)
     _put(client, ROOT_REPOSITORY, str(version), body)
     return True
 
@@ -133,6 +169,16 @@ def root_version(client: Client) -> int:
             return 0
         raise
     return max((int(tag) for tag in found["tags"] if tag.isdecimal()), default=0)
+
+
+def _push_signature(client: Client, repository: str, signed: bytes, signature: bytes) -> None:
+    """Beside the manifest `signed`, whether that is there yet or not."""
+    empty, layer = _held(EMPTY_TYPE, _EMPTY), _held(COSE_TYPE, signature)
+    for blob in (empty, layer):
+        _push_blob(client, repository, blob, _ignore)
+    subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(signed), "size": len(signed)}
+    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject)
+    _put(client, repository, signature_tag(digest_of(signed)), carrier)
 
 
 def _manifest(artifact_type: str, config: Json, layer: Json, subject: Json | None = None) -> bytes:
@@ -165,15 +211,14 @@ def _find(client: Client, repository: str, reference: str) -> Json | None:
 
 
 def _push_blob(
-    client: Client, repository: str, blob: bytes, progress: Callable[[int], object]
+    client: Client, repository: str, blob: Blob, progress: Callable[[int], object]
 ) -> None:
-    digest = digest_of(blob)
-    if _exists(client, repository, digest):
-        progress(len(blob))
+    if _exists(client, repository, blob.digest):
+        progress(blob.size)
         return
     location = client.request("POST", f"/v2/{repository}/blobs/uploads/").headers["location"]
-    for start in range(0, len(blob), CHUNK):
-        chunk = blob[start : start + CHUNK]
+    start = 0
+    while chunk := blob.file.read(CHUNK):
         response = client.request(
             "PATCH",
             location,
@@ -184,8 +229,9 @@ def _push_blob(
             },
         )
         location = response.headers["location"]
-        progress(start + len(chunk))
-    url = httpx.URL(location).copy_add_param("digest", digest)
+        start += len(chunk)
+        progress(start)
+    url = httpx.URL(location).copy_add_param("digest", blob.digest)
     client.request("PUT", str(url))
 
 
@@ -203,8 +249,8 @@ def _ignore(_sent: int) -> None:
     """Small blobs need no progress."""
 
 
-def _descriptor(media_type: str, blob: bytes) -> Json:
-    return {"mediaType": media_type, "digest": digest_of(blob), "size": len(blob)}
+def _held(media_type: str, data: bytes) -> Blob:
+    return Blob.of(media_type, io.BytesIO(data))
 
 
 def digest_of(blob: bytes) -> str:

@@ -3,6 +3,8 @@
 Rules
 - A node that is offline is not touched: it keeps its version, takes no place in the window, and
   is a candidate like any other once it is back.
+- The first `canaries` nodes change before all others, and one of them failing stops the attempt:
+  a broken version reaches no more nodes. As soon as they are ready the others follow.
 - At most `concurrency` online nodes are changing at one time; the next begins when one is ready
   (for `minReadySeconds`) or failed.
 - A node that is online and neither ready nor failed for `progressDeadlineSeconds` has failed.
@@ -92,7 +94,7 @@ def plan_rollout(
     ]
     failed = [view for view in views if view.phase in {Phase.FAILED, Phase.REVERTED}]
     stopped = app.status.stopped == attempt or (
-        bool(failed) and len(failed) >= _threshold(app, len(views))
+        bool(failed) and len(failed) >= _threshold(app, views)
     )
     chosen = set() if stopped or app.spec.rollout.paused else _choose(app, views)
     plan = Plan(
@@ -266,15 +268,33 @@ def _accepts(node: Node) -> bool:
 
 def _choose(app: App, views: Sequence[_View]) -> set[str]:
     """Nodes that begin to change now."""
-    free = app.spec.rollout.concurrency - sum(view.in_window for view in views)
+    rollout = app.spec.rollout
+    places = _count(rollout.concurrency, len(views))
+    if _is_trial(app, views):
+        places = min(places, rollout.canaries - sum(view.phase is Phase.READY for view in views))
+    free = places - sum(view.in_window for view in views)
     waiting = [view.name for view in views if view.online and view.phase is Phase.OUTDATED]
     return set(waiting[: max(0, free)])
 
 
-def _threshold(app: App, selected: int) -> int:
-    given = app.spec.rollout.failure_threshold
-    count = given if isinstance(given, int) else -(-selected * int(given.rstrip("%")) // 100)
-    return max(1, min(count, selected))
+def _threshold(app: App, views: Sequence[_View]) -> int:
+    if _is_trial(app, views):
+        return 1
+    return min(_count(app.spec.rollout.failure_threshold, len(views)), len(views))
+
+
+def _is_trial(app: App, views: Sequence[_View]) -> bool:
+    """Whether nodes wait for canaries, of which too few are ready."""
+    ready = sum(view.phase is Phase.READY for view in views)
+    waiting = any(view.phase is Phase.OUTDATED for view in views)
+    return waiting and ready < app.spec.rollout.canaries
+
+
+def _count(given: int | str, selected: int) -> int:
+    """A number of nodes, at least 1; a percentage is of the selected ones."""
+    if isinstance(given, int):
+        return given
+    return max(1, -(-selected * int(given.rstrip("%")) // 100))
 
 
 def _status(

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from cloud.errors import NotFound
+from cloud.errors import NoRoom, NotFound
 from cloud.hub.ports import Ports
 from cloud.hub.status import store_status
 from cloud.kinds.appinstance import AppInstance
@@ -314,6 +314,9 @@ class Connection:
             await work
         except NotOpenError:
             _log.debug("the session of %s ended meanwhile", self._node)
+        except NoRoom as error:
+            _log.error("node %s: %s", self._node, error)
+            self.close(CloseCode.OVERLOAD, "the cloud's disk is full; try again")
         except Exception:  # noqa: BLE001 - logged; the node sends again
             _log.exception("node %s: what it sent could not be handled", self._node)
             self.close(CloseCode.OVERLOAD, "the cloud could not store it; try again")

@@ -10,11 +10,14 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from cloud.clock import Clock
 from cloud.errors import NotFound
 from cloud.kinds.appinstance import AppInstance, instance_name, observed
+from cloud.kinds.node import Node, NodeBoot
 from cloud.store.objects import Objects
-from edge.wire.codec import decode_app_status
+from edge.wire.codec import decode_app_status, decode_boot_status
 from edge.wire.errors import PeerError
 from edge.wire.messages import AppStatus, StatusItem
 
@@ -29,7 +32,8 @@ async def store_status(
 ) -> None:
     """Write the statuses; returns once they are on disk."""
     await asyncio.gather(
-        *(_store_item(objects, node, item, clock()) for item in items if item.kind == "app")
+        *(_store_item(objects, node, item, clock()) for item in items if item.kind == "app"),
+        *(_store_boot(objects, node, item) for item in items if item.kind == "boot"),
     )
 
 
@@ -52,6 +56,32 @@ async def _store_item(objects: Objects, node: str, item: StatusItem, now: dateti
         await objects.modify(AppInstance, instance_name(item.name, node), change)
     except NotFound:
         _log.debug("node %s: %s is not wanted any more", node, item.name)
+
+
+async def _store_boot(objects: Objects, node: str, item: StatusItem) -> None:
+    try:
+        said = decode_boot_status(item.status)
+    except PeerError as error:
+        _log.warning("node %s: status of its boot left out: %s", node, error)
+        return
+    times = (said.agent_seconds, said.app_seconds or 0.0)
+    if not all(map(math.isfinite, times)):
+        _log.warning("node %s: status of its boot left out: no finite number of seconds", node)
+        return
+    boot = NodeBoot(
+        id=said.id,
+        slot=said.slot,
+        agent_seconds=round(said.agent_seconds, 1),
+        first_app_seconds=None if said.app_seconds is None else round(said.app_seconds, 1),
+    )
+
+    def change(found: Node) -> Node:
+        return replace(found, status=replace(found.status, boot=boot))
+
+    try:
+        await objects.modify(Node, node, change)
+    except NotFound:
+        _log.debug("node %s was deleted while it is connected", node)
 
 
 def _check(said: AppStatus) -> None:

@@ -78,14 +78,18 @@ class ArtifactRef(Model, frozen=True, kw_only=True, omit_defaults=True):
         return self.digest or self.reference
 
 
+Percentage = Annotated[str, Meta(pattern=r"^([1-9]\d?|100)%$")]
+"""Of the selected nodes, rounded up."""
+
+
 class RolloutSpec(Model, frozen=True, kw_only=True):
     """How a change moves through the fleet."""
 
-    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    canaries: Annotated[int, Meta(ge=0, le=10_000)] = 1
+    """Nodes that change first; the others wait until these are ready. A failure of one stops all."""
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] | Percentage = "10%"
     """Nodes that may be changing at one time."""
-    failure_threshold: (
-        Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^([1-9]\d?|100)%$")]
-    ) = 3
+    failure_threshold: Annotated[int, Meta(ge=1)] | Percentage = 3
     """Failed nodes at which the rollout stops; a percentage is of the selected nodes."""
     min_ready_seconds: Annotated[float, Meta(ge=0, le=86400)] = 0.0
     """How long a node must have been ready before it makes room for the next."""

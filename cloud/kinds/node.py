@@ -31,6 +31,17 @@ class NodeSpec(Model, frozen=True, kw_only=True):
     """No new App comes here; what runs stays."""
 
 
+class NodeBoot(Model, frozen=True, kw_only=True):
+    """How the node's board started last; seconds since its kernel did, firmware not counted."""
+
+    id: str = ""
+    slot: str = ""
+    """Which of its two systems runs."""
+    agent_seconds: float = 0
+    first_app_seconds: float | None = None
+    """Absent until an app has run."""
+
+
 class NodeStatus(Model, frozen=True, kw_only=True):
     """What the hub knows of a node."""
 
@@ -41,6 +52,8 @@ class NodeStatus(Model, frozen=True, kw_only=True):
     resources: list[str] = field(default_factory=list[str])
     """What can be granted on it."""
     boot_id: str = field(default="", name="bootID")
+    boot: NodeBoot | None = None
+    """Absent for nodes that run no image of ours."""
     revision: int = 0
     """Desired revision it has on its disk."""
     last_heartbeat_time: datetime | None = None

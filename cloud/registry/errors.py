@@ -26,6 +26,8 @@ class Code(Enum):
     NAME_UNKNOWN = "NAME_UNKNOWN"
     SIZE_INVALID = "SIZE_INVALID"
     UNSUPPORTED = "UNSUPPORTED"
+    NO_ROOM = "INSUFFICIENT_STORAGE"
+    """Ours: the specification has no word for it."""
 
 
 STATUS = {
@@ -40,6 +42,7 @@ STATUS = {
     Code.NAME_UNKNOWN: 404,
     Code.SIZE_INVALID: 413,
     Code.UNSUPPORTED: 405,
+    Code.NO_ROOM: 507,
 }
 """HTTP status of each code."""
 

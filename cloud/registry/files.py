@@ -6,6 +6,7 @@ digest was checked and it was fsynced. Everything here blocks: call it in a thre
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,10 @@ class BlobFiles:
         """Where the blob is, or would be."""
         hex_digits = digest.removeprefix(PREFIX)
         return self._blobs / hex_digits[:2] / hex_digits
+
+    def free(self) -> int:
+        """Bytes that the disk has left."""
+        return shutil.disk_usage(self._uploads).free
 
     def create(self, upload: str) -> None:
         """Start an empty upload."""

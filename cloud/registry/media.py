@@ -13,8 +13,12 @@ SIGNATURE_TYPE = "application/vnd.skerry.signatures.v1"
 ROOT_TYPE = "application/vnd.skerry.root.v1"
 """artifactType of the manifest that carries a root of trust."""
 COSE_TYPE = "application/cose"
+IMAGE_TYPE = "application/vnd.skerry.image.v1"
+"""An image of a card; `skerry flash` knows the same word (boards import nothing of ours)."""
+DISK_TYPE = "application/vnd.skerry.disk.v1"
+"""Its one layer: a disk, packed or not, as its first bytes say."""
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-"""Config of a manifest that needs none: OCI image-spec v1.1."""
+"""Config of an artifact that has none: two bytes, `{}`."""
 
 
 def signature_tag(digest: str) -> str:

@@ -19,11 +19,11 @@ from cloud.registry.files import PREFIX, BlobFiles
 from cloud.registry.index import Manifest
 from cloud.registry.names import is_digest
 from cloud.registry.schema import LINKS, MANIFESTS
-from cloud.registry.uploads import Uploads, nanoseconds
+from cloud.registry.uploads import ROOM_KEPT, Uploads, nanoseconds
 from cloud.store.database import Database
 
-BLOB_LIMIT = 64 << 20
-"""Bytes of a blob: the largest module the wire can name."""
+BLOB_LIMIT = 1 << 30
+"""Bytes of a blob: a packed image of a card, with room to grow; a module has a limit of its own."""
 GARBAGE_AGE_NS = 3600 * 10**9
 """How long a blob may wait for the manifest that names it; a push takes minutes at worst."""
 REFERRERS_LIMIT = 1000
@@ -44,14 +44,20 @@ class Registry:
     """
 
     def __init__(
-        self, database: Database, root: Path, clock: Clock, *, blob_limit: int = BLOB_LIMIT
+        self,
+        database: Database,
+        root: Path,
+        clock: Clock,
+        *,
+        blob_limit: int = BLOB_LIMIT,
+        room_kept: int = ROOM_KEPT,
     ) -> None:
         self._database = database
         self._files = BlobFiles(root)
         self._clock = clock
         self._publishing = asyncio.Lock()
         """Held while files and rows change together, so that the collector sees neither alone."""
-        self.uploads = Uploads(database, self._files, clock, blob_limit)
+        self.uploads = Uploads(database, self._files, clock, blob_limit, room_kept)
 
     async def start(self) -> None:
         """Make the folders and remove what a crash left; call it before the first request."""

@@ -15,10 +15,12 @@ from cloud.clock import Clock
 from cloud.registry import index
 from cloud.registry.errors import Code, OffsetError, RegistryError
 from cloud.registry.files import BlobFiles
-from cloud.store.database import Database
+from cloud.store.database import NO_ROOM, Database
 
 BUFFER = 256 << 10
 """Bytes gathered before a write: one hop to a thread for each, 256 KiB of memory an upload."""
+ROOM_KEPT = 64 << 20
+"""Bytes of the disk that uploads leave to the database, which must go on storing readings."""
 STALE_NS = 24 * 3600 * 10**9
 """Age at which an unfinished upload is given up at the next start or sweep."""
 
@@ -35,15 +37,24 @@ class Part(NamedTuple):
 class Uploads:
     """Begins, continues and ends uploads; `Registry` makes blobs of them."""
 
-    def __init__(self, database: Database, files: BlobFiles, clock: Clock, limit: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: BlobFiles,
+        clock: Clock,
+        limit: int,
+        room_kept: int = ROOM_KEPT,
+    ) -> None:
         self._database = database
         self._files = files
         self._clock = clock
         self._limit = limit
+        self._room_kept = room_kept
         self._busy: set[str] = set()
 
     async def begin(self, repository: str) -> str:
-        """The id of a new, empty upload."""
+        """The id of a new, empty upload; RegistryError NO_ROOM on a disk that is nearly full."""
+        await self._need(0)
         upload = uuid.uuid4().hex
         await asyncio.to_thread(self._files.create, upload)
         now_ns = nanoseconds(self._clock)
@@ -120,6 +131,10 @@ class Uploads:
         finally:
             self._busy.discard(upload)
 
+    async def _need(self, size: int) -> None:
+        if await asyncio.to_thread(self._files.free) < size + self._room_kept:
+            raise RegistryError(Code.NO_ROOM, NO_ROOM)
+
     async def _receive(self, upload: str, start: int, body: AsyncIterator[bytes]) -> int:
         buffer, end = bytearray(), start
         try:
@@ -133,6 +148,7 @@ class Uploads:
                     )
                 buffer += data
                 if len(buffer) >= BUFFER:
+                    await self._need(len(buffer))
                     await asyncio.to_thread(self._files.append, upload, buffer)
                     buffer = bytearray()
         finally:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from cloud.errors import StoreClosed, UnreadableDatabase, UnsupportedDatabase
+from cloud.errors import NoRoom, StoreClosed, UnreadableDatabase, UnsupportedDatabase
 from cloud.store.migrate import migrate
 
 T = TypeVar("T")
@@ -33,6 +33,10 @@ GROUP_LIMIT = 256
 """Writes in one commit: keeps the wait of the first caller short, and its savepoints few."""
 BUSY_TIMEOUT_MS = 5000
 """How long to wait for another process (a backup, a shell) that holds the file."""
+NO_ROOM = (
+    "the cloud's disk is full and nothing was stored; its operator frees room where --data is, "
+    "then try again"
+)
 CACHE_KIB = 4096
 """Page cache of each connection: five connections stay under 20 MB."""
 
@@ -140,7 +144,7 @@ class Database:
                     _commit(connection, group)
                 except Exception as error:  # noqa: BLE001 - each caller of the group hears of it
                     for job in group:
-                        job.error = error
+                        job.error = NoRoom(NO_ROOM) if _is_full(error) else error
                 try:
                     self._loop.call_soon_threadsafe(_deliver, group)
                 except RuntimeError:
@@ -170,10 +174,18 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
             connection.exec_driver_sql("SAVEPOINT job")  # begin_nested takes four times as long
             try:
                 job.result = job.work(connection)
-            except Exception as error:  # noqa: BLE001 - belongs to the caller of this write
+            except Exception as error:
+                if _is_full(error):
+                    raise  # SQLite may have ended the transaction already
                 job.error = error
                 connection.exec_driver_sql("ROLLBACK TO job")
             connection.exec_driver_sql("RELEASE job")
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether SQLite found no room on the disk."""
+    origin = error.orig if isinstance(error, DatabaseError) else None
+    return getattr(origin, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _deliver(group: list[_Job]) -> None:

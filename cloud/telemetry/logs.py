@@ -8,7 +8,7 @@ before and are skipped. What a node lost before sending is a row of its own, wit
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, LargeBinary, cast, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cloud.metrics import Metrics
@@ -19,8 +19,13 @@ from edge.wire.messages import LogLine
 
 LINES_PER_APP = 10_000
 """Lines kept of one app on one node: a day at one line in nine seconds, about 1 MB."""
+BYTES_PER_APP = 4 << 20
+"""Bytes of text kept of one app on one node: 10,000 lines of 400 bytes."""
 TRIM_EVERY = 500
-"""Lines after which an app is trimmed: it may be over its bound by this many."""
+"""Lines after which an app is trimmed: it may be over its bounds by this many. A long line counts
+as one more for each LONG bytes."""
+LONG = 256
+"""Bytes; at most 128 KB can come between two trims."""
 BOOTS_PER_NODE = 8
 """Boots whose mark is remembered: only the last can still send, unless two boards share a name."""
 
@@ -32,10 +37,16 @@ class LogStore:
     """Stores lines; `changed` is notified after each commit."""
 
     def __init__(
-        self, database: Database, metrics: Metrics, *, lines_per_app: int = LINES_PER_APP
+        self,
+        database: Database,
+        metrics: Metrics,
+        *,
+        lines_per_app: int = LINES_PER_APP,
+        bytes_per_app: int = BYTES_PER_APP,
     ) -> None:
         self._database = database
-        self._limit = lines_per_app
+        self._lines_kept = lines_per_app
+        self._bytes_kept = bytes_per_app
         self._untrimmed: defaultdict[tuple[str, str], int] = defaultdict(int)
         """Lines since an app was last trimmed; touched by the writer's thread only."""
         self.changed = Signal()
@@ -69,10 +80,12 @@ class LogStore:
         connection.execute(insert(LOGS), rows)
         self._advance(connection, node, boot, fresh[-1].seq, new=mark is None)
         for app in {str(row["app"]) for row in rows}:
-            self._untrimmed[node, app] += sum(row["app"] == app for row in rows)
+            self._untrimmed[node, app] += sum(
+                1 + len(str(row["text"]).encode()) // LONG for row in rows if row["app"] == app
+            )
             if self._untrimmed[node, app] >= TRIM_EVERY:
                 del self._untrimmed[node, app]
-                _trim(connection, node, app, self._limit)
+                _trim(connection, node, app, self._lines_kept, self._bytes_kept)
         return len(fresh)
 
     def _advance(
@@ -111,13 +124,23 @@ def _row(node: str, boot: str, line: LogLine) -> dict[str, object]:
     }
 
 
-def _trim(connection: Connection, node: str, app: str, limit: int) -> None:
-    last = (
-        select(LOGS.c.id)
+def _trim(connection: Connection, node: str, app: str, lines: int, size: int) -> None:
+    """Forget the oldest lines past either bound."""
+    newest = LOGS.c.id.desc()
+    kept = (
+        select(
+            LOGS.c.id,
+            func.row_number().over(order_by=newest).label("lines"),
+            func.sum(func.length(cast(LOGS.c.text, LargeBinary)))
+            .over(order_by=newest)
+            .label("size"),
+        )
         .where(LOGS.c.node == node, LOGS.c.app == app)
-        .order_by(LOGS.c.id.desc())
-        .limit(1)
-        .offset(limit)
+        .subquery()
+    )
+    last = (
+        select(func.max(kept.c.id))
+        .where(or_(kept.c.lines > lines, kept.c.size > size))
         .scalar_subquery()
     )
     connection.execute(

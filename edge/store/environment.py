@@ -53,6 +53,8 @@ class Environment:
         self._map_size = map_size
         self._readers = threading.Semaphore(READERS)
         self._closed = False
+        self._damage: str | None = None
+        """The first sign of a damaged page; nothing is read or written after it."""
 
     @classmethod
     def open(cls, directory: Path, map_size: int) -> Self:
@@ -76,12 +78,16 @@ class Environment:
         """A snapshot; keep it short, because pages it can see are not reused meanwhile."""
         if self._closed:
             raise StoreClosedError("the store is closed")
+        if self._damage is not None:
+            raise self._corrupt()
         with self._readers, self._translated(), self.lmdb.begin() as txn:
             yield txn
 
     @contextmanager
     def write(self, parent: Transaction | None = None) -> Generator[Transaction]:
         """A write transaction, or one nested in `parent`: all of it or, on an error, nothing."""
+        if self._damage is not None:
+            raise self._corrupt()
         with self._translated(), self.lmdb.begin(write=True, parent=parent) as txn:
             yield txn
 
@@ -110,17 +116,22 @@ class Environment:
             raise StoreFullError(
                 "the store's map is full; it empties as the cloud acknowledges telemetry"
             ) from error
-        except lmdb.CorruptedError as error:
-            raise StoreCorruptError(
-                f"{self._directory}: the store is damaged ({error}); stop the agent, keep a copy, "
-                f"see docs/telemetry.md"
-            ) from error
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError) as error:
+            # A transaction that met a damaged page is bad to its end, whoever goes on with it.
+            self._damage = self._damage or str(error)
+            raise self._corrupt() from error
         except lmdb.Error as error:
             if self._lacks_room(error.code):
                 raise StoreFullError(f"{self._directory}: no space left; free some") from error
             raise StoreFailedError(
                 error.code, f"{self._directory}: the disk failed: {error}"
             ) from error
+
+    def _corrupt(self) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"{self._directory}: the store is damaged ({self._damage}) and is not used further; "
+            "stop the agent, keep a copy, see docs/telemetry.md"
+        )
 
     def _lacks_room(self, code: int) -> bool:
         """LMDB reports a write that the last free page cut short as EIO."""

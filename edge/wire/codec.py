@@ -12,7 +12,15 @@ import msgspec
 
 from edge.wire import limits
 from edge.wire.errors import DecodeError, FrameTooLargeError, LocalError, UnknownMessageError
-from edge.wire.messages import AppStatus, DesiredApp, DownMessage, Gap, Message, UpMessage
+from edge.wire.messages import (
+    AppStatus,
+    BootStatus,
+    DesiredApp,
+    DownMessage,
+    Gap,
+    Message,
+    UpMessage,
+)
 
 T = TypeVar("T")
 
@@ -56,6 +64,16 @@ def encode_app_status(status: AppStatus) -> bytes:
 def decode_app_status(data: bytes) -> AppStatus:
     """The inverse of `encode_app_status`; DecodeError names the field."""
     return _unpack_inner(data, AppStatus)
+
+
+def encode_boot_status(status: BootStatus) -> bytes:
+    """`StatusItem.status` of kind `boot`."""
+    return _pack_inner(status)
+
+
+def decode_boot_status(data: bytes) -> BootStatus:
+    """The inverse of `encode_boot_status`; DecodeError names the field."""
+    return _unpack_inner(data, BootStatus)
 
 
 def encode_gap(gap: Gap) -> bytes:

@@ -329,5 +329,21 @@ class AppStatus(Struct, frozen=True, kw_only=True):
     dropped_lines: Counter = 0
 
 
+class BootStatus(Struct, frozen=True, kw_only=True):
+    """Status of kind `boot`: how this start of the board went; its name is the node's.
+
+    Seconds are the kernel's (CLOCK_BOOTTIME): what the firmware took before is not in them.
+    """
+
+    id: Text
+    """The kernel's: changes with each start of the board."""
+    slot: Text = ""
+    """Which of two systems runs: `A` or `B`."""
+    agent_seconds: Annotated[float, Meta(ge=0)]
+    """Until the first agent of this boot."""
+    app_seconds: Annotated[float, Meta(ge=0)] | None = None
+    """Until its first app ran; None until then."""
+
+
 UpMessage = Hello | DesiredAck | DesiredReset | Status | Telemetry | Logs | Ping | Pong | Close
 DownMessage = Welcome | Desired | StatusAck | TelemetryAck | LogsAck | Ping | Pong | Close

@@ -14,6 +14,9 @@ from hal.linux.i2c import LinuxI2CDevice
 from hal.linux.serial import LinuxSerialPort
 from hal.serial import SerialConfig
 
+_PORT_UNKNOWN = "0"
+"""Linux's include/uapi/linux/serial.h, as sysfs shows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinuxConfig:
@@ -93,9 +96,16 @@ def discover(name: str = "linux") -> LinuxConfig:
         for pattern in ("serial[0-9]*", "ttyAMA*", "ttyUSB*", "ttyACM*")
         for node in dev.glob(pattern)
     ]
+    ports += [dev / tty.name for tty in Path("/sys/class/tty").glob("ttyS*") if _is_there(tty)]
     return LinuxConfig(
         name=name,
         lines=line_places(),
         buses={node.name: node for node in dev.glob("i2c-*")},
         ports={node.name: node for node in ports},
     )
+
+
+def _is_there(tty: Path) -> bool:
+    """Whether a chip was found for a serial port; the kernel makes nodes for some that are not."""
+    kind = tty / "type"
+    return kind.exists() and kind.read_text().strip() != _PORT_UNKNOWN

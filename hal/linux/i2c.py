@@ -1,6 +1,8 @@
 """I2C through i2c-dev (smbus2): every transaction is one I2C_RDWR ioctl."""
 
-from collections.abc import Callable, Sequence
+import errno
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hal.errors import BusError
@@ -35,7 +37,7 @@ class LinuxI2CDevice(Owned):
             else i2c_msg.write(self._address, message.data)
             for message in messages
         ]
-        with self._held(), using(self.name):
+        with self._held(), using(self.name), _reads_once(self.name, messages):
             self._bus.i2c_rdwr(*wire)
         return [
             bytes(sent)
@@ -50,3 +52,19 @@ class LinuxI2CDevice(Owned):
             raise BusError(fault.errno, f"{self.name}: {fault.strerror}") from fault
         finally:
             self._released()
+
+
+@contextmanager
+def _reads_once(name: str, messages: Sequence[Write | Read]) -> Generator[None, None, None]:
+    """Tells what to do where an adapter cannot do what was asked, as i2c-bcm2835 cannot."""
+    try:
+        yield
+    except OSError as fault:
+        early = any(isinstance(message, Read) for message in messages[:-1])
+        if fault.errno != errno.EOPNOTSUPP or not early:
+            raise  # an adapter that speaks only SMBus refuses every transaction with the same number
+        raise BusError(
+            fault.errno,
+            f"{name}: this bus takes one read, as the last message: "
+            "make one transaction for each read",
+        ) from fault

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,18 +23,28 @@ from qemu.board.command import (
     qemu_arguments,
 )
 from qemu.board.console import Found
-from qemu.board.disk import layer_arguments, layer_size
-from qemu.board.errors import BoardError, BootError, GuestError, MachineError, PowerError
+from qemu.board.disk import make_layer
+from qemu.board.errors import BoardError, GuestError, MachineError, PowerError
 from qemu.board.files import get, put
-from qemu.board.hostview import forwarded_port, word_at
+from qemu.board.gpio import Gpio
+from qemu.board.hostview import forwarded_port
 from qemu.board.machine import Fittings, Machine, Media
 from qemu.board.programs import Programs
 from qemu.board.qmp import Event
+from qemu.board.qtest import TestChannel
 from qemu.board.shell import ENTER, ENTERED, Completed, end_of, start_of, typed
 from qemu.board.wire import ConsoleWire, Monitor
 
 # Under TCG on a busy machine a plain command takes a second, not half a minute.
 COMMAND_S = 30.0
+
+
+class _End:
+    """A pair of sockets: ours, and one that QEMU inherits and `theirs` closes here."""
+
+    def __init__(self, theirs: ExitStack) -> None:
+        self.kept, far = socket.socketpair()
+        self.given = theirs.enter_context(far).fileno()
 
 
 class Sensor:
@@ -73,11 +83,13 @@ class Board:
         self._process: subprocess.Popen[bytes] | None = None
         self._console: ConsoleWire | None = None
         self._monitor: Monitor | None = None
+        self._channel: TestChannel | None = None
         self._in_shell = False
         self._disk: Path | None = None
         try:
             if media.disk is not None:
-                self._disk = self._make_layer(media.disk)
+                self._disk = self._folder / "disk"
+                make_layer(programs, media.disk, self._disk, machine.disk)
         except BoardError:
             self.close()
             raise
@@ -97,27 +109,30 @@ class Board:
         """
         if self._process is not None:
             raise PowerError("the board is on already")
-        console, console_end = socket.socketpair()
-        monitor, monitor_end = socket.socketpair()
-        with console_end, monitor_end:
+        with ExitStack() as theirs:
+            console, monitor, channel = (_End(theirs) for _ in range(3))
             sockets = Sockets(
-                console=console_end.fileno(), monitor=monitor_end.fileno(), folder=self._folder
+                console=console.given,
+                monitor=monitor.given,
+                channel=channel.given,
+                folder=self._folder,
             )
             try:
                 self._process = self._start(sockets)
             except BoardError:
-                console.close()
-                monitor.close()
+                for end in (console, monitor, channel):
+                    end.kept.close()
                 raise
         self._in_shell = False
-        self._console = ConsoleWire(console)
+        self._console = ConsoleWire(console.kept)
+        self._channel = TestChannel(channel.kept)
         wanted = self.media.ready if ready is None else ready
         try:
-            self._monitor = Monitor(monitor)
+            self._monitor = Monitor(monitor.kept)
             if wanted:
                 self.expect(wanted, within=within or self.machine.boot_s)
         except BoardError as fault:
-            monitor.close()
+            monitor.kept.close()
             self.power_cut()
             fault.add_note(f"QEMU said: {self._complaint() or 'nothing'}")
             raise
@@ -133,7 +148,9 @@ class Board:
             self._console.close()
         if self._monitor is not None:
             self._monitor.close()
-        self._console = self._monitor = None
+        if self._channel is not None:
+            self._channel.close()
+        self._console = self._monitor = self._channel = None
 
     def power_cycle(self) -> None:
         """Cut the power, and boot the same disk again."""
@@ -257,12 +274,11 @@ class Board:
 
     def gpio_level(self, line: int) -> bool:
         """The level of a GPIO line as the chip shows it; raises MachineError."""
-        for register in self.machine.gpio:
-            offset = line - register.first
-            if 0 <= offset < register.count:
-                said = self.monitor_text(f"xp /1xw {register.address:#x}")
-                return bool(word_at(said) >> offset & 1)
-        raise MachineError(f"{self.machine.name} shows no GPIO line {line}")
+        return self._gpio().level(line)
+
+    def drive_gpio(self, line: int, *, level: bool) -> None:
+        """Set the level of a GPIO line from outside; raises MachineError on the guest's outputs."""
+        self._gpio().drive(line, level=level)
 
     def wait_event(self, name: str, *, within: float = COMMAND_S) -> Event:
         """The next event of QEMU's monitor with that name (WATCHDOG, RESET, SHUTDOWN)."""
@@ -287,6 +303,11 @@ class Board:
             raise PowerError("the board is off")
         return self._monitor
 
+    def _gpio(self) -> Gpio:
+        if self._channel is None:
+            raise PowerError("the board is off")
+        return Gpio(self.machine, self._live_monitor(), self._channel)
+
     def _enter_shell(self) -> None:
         if not self._in_shell:
             self.send(ENTER)
@@ -301,7 +322,7 @@ class Board:
                 stdin=subprocess.DEVNULL,
                 stdout=complaints,
                 stderr=complaints,
-                pass_fds=(sockets.console, sockets.monitor),
+                pass_fds=sockets.inherited(),
             )
 
     @property
@@ -310,16 +331,3 @@ class Board:
 
     def _complaint(self) -> str:
         return self._complaints.read_text(errors="replace").strip()
-
-    def _make_layer(self, base: Path) -> Path:
-        layer = self._folder / "disk.qcow2"
-        size = layer_size(base.stat().st_size, self.machine.disk)
-        done = subprocess.run(  # noqa: S603 - argv, no shell
-            self._programs.argv("qemu-img", layer_arguments(base.absolute(), layer, size)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BootError(f"no layer over {base}: {done.stderr.strip()}")
-        return layer

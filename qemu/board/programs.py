@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qemu.board.errors import BootError
+from qemu.board.lock import making
 from qemu.board.packages import tree
 
 
@@ -47,5 +48,6 @@ def pinned_programs(cache: Path) -> Programs:
     Raises PackageError when it cannot be fetched.
     """
     if platform.machine() == "x86_64":
-        return Programs(tree("qemu-amd64", cache))
+        with making(cache):
+            return Programs(tree("qemu-amd64", cache))
     return Programs(None)

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import msgspec
 
+from qemu.board.command import kernel_words
+from qemu.board.fat import SIZE
 from qemu.board.fdt import without
 from qemu.board.initramfs import initramfs, module_order
+from qemu.board.lock import making
 from qemu.board.machine import Machine, Media
 from qemu.board.newc import Entry
 from qemu.board.packages import tree
+from qemu.board.uboot import uboot_disk
 
 _INIT = Path(__file__).parent / "guest" / "init"
 
@@ -19,11 +23,16 @@ _INIT = Path(__file__).parent / "guest" / "init"
 def tiny_media(
     machine: Machine, cache: Path, *, modules: Sequence[str] = (), more: Sequence[Entry] = ()
 ) -> Media:
-    """Kernel, initramfs and device tree for `machine` in `cache`.
+    """Kernel, initramfs and device tree for `machine` in `cache`, on a disk where U-Boot wants one.
 
     `modules` and `more` add kernel modules and files; an executable `etc/board-start` runs at
     boot. Raises PackageError, ImageError.
     """
+    with making(cache):
+        return _made(machine, cache, modules, more)
+
+
+def _made(machine: Machine, cache: Path, modules: Sequence[str], more: Sequence[Entry]) -> Media:
     root = tree("tiny-arm64", cache)
     kernel = next(iter(sorted((root / "boot").glob("vmlinuz-*"))))
     release = kernel.name.removeprefix("vmlinuz-")
@@ -36,7 +45,18 @@ def tiny_media(
         loaded = module_order(root / "lib/modules" / release, wanted)
         busybox = (root / "bin/busybox").read_bytes()
         _store(initrd, initramfs(busybox, init, loaded, more))
+    if machine.firmware is not None:
+        return _on_disk(machine, machine.firmware, kernel, initrd, cache)
     return Media(kernel=kernel, initrd=initrd, device_tree=_device_tree(machine, root, cache))
+
+
+def _on_disk(machine: Machine, firmware: str, kernel: Path, initrd: Path, cache: Path) -> Media:
+    loader = tree("u-boot", cache) / "usr/lib/u-boot" / firmware / "u-boot.bin"
+    made = uboot_disk(kernel.read_bytes(), initrd.read_bytes(), kernel_words(machine))
+    disk = cache / "tiny" / f"disk-{hashlib.sha256(made).hexdigest()[:16]}.img"
+    if not disk.is_file():
+        _store(disk, made, SIZE)
+    return Media(firmware=loader, disk=disk)
 
 
 def _device_tree(machine: Machine, root: Path, cache: Path) -> Path | None:
@@ -58,9 +78,14 @@ def _own_code() -> bytes:
     return b"".join((folder / name).read_bytes() for name in ("initramfs.py", "newc.py"))
 
 
-def _store(file: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all: other sessions share the cache."""
+def _store(file: Path, data: bytes, size: int | None = None) -> None:
+    """Write a file that appears whole or not at all: other sessions share the cache.
+
+    `size`: bytes in all, where zeros follow the data.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as work:
         work.write(data)
+        if size is not None:
+            work.truncate(size)
     Path(work.name).replace(file)

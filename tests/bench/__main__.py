@@ -17,6 +17,10 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
+APART = ("board", "flash")
+"""Only by name (`make bench-board`): machines are booted, which takes minutes."""
+
+
 class Bench(Protocol):
     """Something that can be measured."""
 
@@ -34,6 +38,8 @@ BENCHES = {
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
     "signing": ("tests.bench.signing:Signing", "judging the signature of an app"),
+    "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
+    "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
     "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }
@@ -70,7 +76,7 @@ def _names() -> list[str]:
     unknown = sorted(set(chosen) - BENCHES.keys())
     if unknown:
         parser.error(f"{', '.join(unknown)}: not one of {', '.join(BENCHES)}")
-    return chosen or list(BENCHES)
+    return chosen or [name for name in BENCHES if name not in APART]
 
 
 def _load(where: str) -> Callable[[], Bench]:

@@ -71,7 +71,7 @@ class Fleet:
             digest,
             selector={"matchLabels": {"hollow": "true"}},
             grants={"probe": "i2c-1:0x48"},
-            rollout={"concurrency": COUNT},
+            rollout={"canaries": 0, "concurrency": COUNT},
         )
         watch = Watch(client.url)
         began = time.monotonic()

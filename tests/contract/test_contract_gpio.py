@@ -1,13 +1,11 @@
-"""What every GPIO backend keeps: one suite, the simulated board and the kernel's gpio-sim.
+"""What every GPIO backend keeps: one suite, the simulated board and, on a board, the kernel.
 
-`outside` drives and reads the pin from the other end of the wire.
+`outside` drives and reads the pin from the other end of the wire. The kernel's turn comes where
+there is a bench: tests/system/test_hal_on_boards.py runs this file on emulated boards.
 """
 
-import os
 import select
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -18,10 +16,10 @@ from hal.gpio import EDGE_QUEUE_LIMIT, Direction, Edge, Line, LineConfig, Pull
 from hal.linux.board import LinuxBoard, LinuxConfig
 from hal.linux.gpio import LinePlace
 from hal.sim import SimBoard
+from tests.support.bench import Bench, Wiring, wiring
 
 IN = LineConfig(Direction.INPUT)
 OUT = LineConfig(Direction.OUTPUT)
-GPIO_SIM = Path("/sys/kernel/config/gpio-sim")
 
 
 class Outside(Protocol):
@@ -47,43 +45,32 @@ class SimOutside:
 
 
 class KernelOutside:
-    """A one-line gpio-sim chip made through configfs (kernel 5.17 and later, root)."""
+    """A line of a real chip. Once the bench has answered, the kernel has seen the change."""
 
-    def __init__(self) -> None:
-        self._dir = GPIO_SIM / f"skerry-{os.getpid()}"
-        bank = self._dir / "bank0"
-        (bank / "line0").mkdir(parents=True)
-        (bank / "num_lines").write_text("1")
-        (bank / "line0" / "name").write_text("PIN")
-        (self._dir / "live").write_text("1")
-        chip = (bank / "chip_name").read_text().strip()
-        device = (self._dir / "dev_name").read_text().strip()
-        self._sysfs = Path("/sys/devices/platform") / device / chip / "sim_gpio0"
-        places = {"PIN": LinePlace(f"/dev/{chip}", "PIN")}
+    def __init__(self, wired: Wiring) -> None:
+        self._bench = Bench(wired.port)
+        self._line = wired.line
+        places = {"PIN": LinePlace(wired.chip, wired.line)}
         self.board = LinuxBoard(LinuxConfig(lines=places))
+        self.board.open_line("PIN", IN).close()  # an output stays one after its owner has gone
+        self.set(False)
 
     def set(self, level: bool) -> None:
-        (self._sysfs / "pull").write_text("pull-up" if level else "pull-down")
+        self._bench.set(self._line, level=level)
 
     def level(self) -> bool:
-        return (self._sysfs / "value").read_text().strip() == "1"
+        return self._bench.level(self._line)
 
     def close(self) -> None:
-        (self._dir / "live").write_text("0")
-        for directory in (self._dir / "bank0" / "line0", self._dir / "bank0", self._dir):
-            directory.rmdir()
+        self._bench.close()
 
 
-@pytest.fixture(params=["sim", "linux"])
+WIRED = wiring()
+
+
+@pytest.fixture(params=["sim", "linux"] if WIRED else ["sim"])
 def outside(request: pytest.FixtureRequest) -> Iterator[Outside]:
-    if request.param == "linux":
-        if not GPIO_SIM.exists():
-            subprocess.run(["modprobe", "gpio-sim"], check=False, capture_output=True) if Path(
-                "/sbin/modprobe"
-            ).exists() else None
-        if not GPIO_SIM.exists():
-            pytest.skip("this kernel offers no gpio-sim in configfs")
-    made = KernelOutside() if request.param == "linux" else SimOutside()
+    made = KernelOutside(WIRED) if WIRED and request.param == "linux" else SimOutside()
     yield made
     made.close()
 

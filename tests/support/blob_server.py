@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -10,7 +11,8 @@ from typing import Self
 class BlobServer:
     """Serves `blob` under any path. Attributes switch misbehaviours on."""
 
-    def __init__(self, blob: bytes) -> None:
+    def __init__(self, blob: bytes, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.blob = blob
         self.requests: list[str] = []
         self.starts: list[int] = []
@@ -32,7 +34,7 @@ class BlobServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -46,7 +48,8 @@ class BlobServer:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -6,6 +6,8 @@ import random
 import struct
 from pathlib import Path
 
+from boards.board import signature
+
 MIB = 1 << 20
 BOOT_START = MIB
 BLOCK = 4096
@@ -29,7 +31,7 @@ def card_image(
     with path.open("wb") as file:
         file.truncate(size)
         file.seek(440)
-        file.write(struct.pack("<IH", 0x5EE44714, 0))
+        file.write(signature("rpi3") + bytes(2))
         file.write(_partition(0x0C, BOOT_START, boot))
         file.write(_partition(0x83, BOOT_START + boot, size - BOOT_START - boot))
         file.seek(510)

@@ -33,11 +33,12 @@ def desired(version: str = "1.0.0", **changes: Any) -> DesiredApp:
 
 
 def app(generation: int = 1, **rollout: Any) -> App:
+    """Without canaries and ten at a time, unless a test is about them."""
     return App(
         metadata=Metadata(name="thermo", namespace="default", uid="u-app", generation=generation),
         spec=AppSpec(
             artifact=ArtifactRef(repository="thermo", reference="1"),
-            rollout=RolloutSpec(**rollout),
+            rollout=RolloutSpec(**{"canaries": 0, "concurrency": 10, **rollout}),
         ),
     )
 

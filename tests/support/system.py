@@ -41,7 +41,7 @@ def skerry(
         text=True,
         env=environment,
         input=said,
-        timeout=120,
+        timeout=360,
         check=False,
     )
     if check and done.returncode != 0:
@@ -152,7 +152,42 @@ class Cloud(Process):
         self.port = int(self.url.rsplit(":", 1)[1])
 
 
-class Agent(Process):
+class Node:
+    """An agent by what it answers to a person on its board, wherever that is."""
+
+    name = "barn"
+    deadline = DEADLINE
+    """Seconds a condition may take."""
+
+    def ask(self, verb: str, **fields: Any) -> list[dict[str, Any]]:
+        """Answers to a verb of `skerry agent`."""
+        raise NotImplementedError
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")[0]
+
+    def app(self, name: str) -> dict[str, Any] | None:
+        return next((app for app in self.ask("apps") if app["name"] == name), None)
+
+    def until_app(self, name: str, state: str) -> dict[str, Any]:
+        """The app once it is in `state`."""
+
+        def in_state() -> dict[str, Any] | None:
+            app = self.app(name)
+            return app if app and app["state"] == state else None
+
+        return until(in_state, f"{name} on {self.name} is {state}", self.deadline)
+
+    def until_drained(self) -> None:
+        """Return once the cloud has acknowledged every reading of the outbox."""
+        until(
+            lambda: self.status()["outbox"]["entries"] == 0,
+            f"{self.name} has sent its outbox",
+            self.deadline,
+        )
+
+
+class Agent(Process, Node):
     """`skerry agent`, ready once its control socket answers."""
 
     def __init__(
@@ -200,25 +235,6 @@ class Agent(Process):
         from edge.control import Request, call  # noqa: PLC0415 - the demo imports this module early
 
         return list(call(self.state / "control.sock", Request(verb=verb, **fields)))
-
-    def status(self) -> dict[str, Any]:
-        return self.ask("status")[0]
-
-    def app(self, name: str) -> dict[str, Any] | None:
-        return next((app for app in self.ask("apps") if app["name"] == name), None)
-
-    def until_app(self, name: str, state: str) -> dict[str, Any]:
-        """The app once it is in `state`."""
-
-        def in_state() -> dict[str, Any] | None:
-            app = self.app(name)
-            return app if app and app["state"] == state else None
-
-        return until(in_state, f"{name} on {self.name} is {state} (it is {self.app(name)})")
-
-    def until_drained(self) -> None:
-        """Return once the cloud has acknowledged every reading of the outbox."""
-        until(lambda: self.status()["outbox"]["entries"] == 0, f"{self.name} has sent its outbox")
 
 
 def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:

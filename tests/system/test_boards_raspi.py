@@ -2,7 +2,8 @@
 
 import pytest
 
-from qemu.board import Board, Tmp105
+from qemu.board import Board, Eeprom, Tmp105
+from qemu.board.errors import MachineError
 
 pytestmark = pytest.mark.qemu
 # The kernel drops what comes while nobody holds the port open.
@@ -14,7 +15,7 @@ echo heard $line >&3
 """
 
 
-@pytest.mark.board("raspi3b", sensors=(Tmp105(),), ports=("mcu",))
+@pytest.mark.board("raspi3b", sensors=(Tmp105(),), eeproms=(Eeprom(),), ports=("mcu",))
 def test_a_raspberry_pi_feels_what_the_test_makes_it_feel(board: Board) -> None:
     sensor = board.sensor()
     for celsius, word in ((36.5, "0x8024"), (-10.0, "0x00f6")):
@@ -28,6 +29,15 @@ def test_a_raspberry_pi_feels_what_the_test_makes_it_feel(board: Board) -> None:
     for level, driven in (("high", True), ("low", False)):
         board.check(f"echo {level} >/sys/class/gpio/gpio{line}/direction")
         assert board.gpio_level(17) is driven
+        with pytest.raises(MachineError, match="it is an output"):
+            board.drive_gpio(17, level=True)
+    board.check(f"echo in >/sys/class/gpio/gpio{line}/direction")
+    for level in (True, False):
+        board.drive_gpio(17, level=level)
+        assert board.check(f"cat /sys/class/gpio/gpio{line}/value") == f"{level:d}"
+
+    board.check("i2cset -y 1 0x50 0x10 0xbe 0xef i")
+    assert board.check("i2cget -y 1 0x50 0x11") == "0xef"
 
     board.put("/tmp/talk", TALK)
     with board.open_port("mcu") as far, far.makefile("rwb") as lines:

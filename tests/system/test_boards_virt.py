@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from qemu.board import NO_RTC, VIRT, Board, Fittings, Machine, Media, Programs
-from qemu.board.errors import BootError, DeadlineError, GuestError, MonitorError, PowerError
+from qemu.board.errors import (
+    BootError,
+    DeadlineError,
+    GuestError,
+    MachineError,
+    MonitorError,
+    PowerError,
+)
 
 pytestmark = pytest.mark.qemu
 BASE = b"as it was".ljust(1 << 20, b"\0")
@@ -102,11 +109,30 @@ def test_a_gpio_line_shows_outside_what_the_guest_drives(shared: Board) -> None:
     for level, driven in (("high", True), ("low", False)):
         shared.check(f"echo {level} >/sys/class/gpio/gpio{line}/direction")
         assert shared.gpio_level(5) is driven
+        with pytest.raises(MachineError, match="it is an output"):
+            shared.drive_gpio(5, level=True)
+    shared.check(f"echo {line} >/sys/class/gpio/unexport")
 
 
-def test_the_clock_jumps(shared: Board) -> None:
-    shared.set_clock(2_000_000_000)
-    assert shared.check("date -u +%Y") == "2033"
+def test_a_gpio_line_takes_what_the_test_drives_and_interrupts_the_guest(shared: Board) -> None:
+    chip = shared.check("basename /sys/class/gpio/gpiochip*").removeprefix("gpiochip")
+    line = int(chip) + 6
+    shared.check(f"echo {line} >/sys/class/gpio/export")
+    shared.check(f"echo both >/sys/class/gpio/gpio{line}/edge")
+    for count, level in enumerate((True, False, True), start=1):
+        shared.drive_gpio(6, level=level)
+        assert shared.gpio_level(6) is level
+        assert shared.check(f"cat /sys/class/gpio/gpio{line}/value") == f"{level:d}"
+        seen = shared.check("grep 'pl061 *6 ' /proc/interrupts")
+        assert sum(map(int, seen.split()[1:3])) == count
+    shared.check(f"echo {line} >/sys/class/gpio/unexport")
+    shared.drive_gpio(6, level=False)
+
+
+def test_the_clock_jumps_forward_and_back(shared: Board) -> None:
+    for unix_seconds, year in ((2_000_000_000, "2033"), (86_400, "1970"), (1_800_000_000, "2027")):
+        shared.set_clock(unix_seconds)
+        assert shared.check("date -u +%Y") == year
 
 
 def test_the_monitor_tells_why_it_refuses(shared: Board) -> None:
@@ -150,3 +176,12 @@ def test_qemus_own_complaint_is_told(board: Board) -> None:
     with pytest.raises((BootError, MonitorError)) as caught:
         board.power_on()
     assert any("/nowhere/vmlinuz" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.board("virt-uboot")
+def test_u_boot_finds_kernel_and_initramfs_on_the_disk(board: Board) -> None:
+    assert "Found U-Boot script /boot.scr" in board.log
+    assert board.check("cat /proc/cmdline").startswith("console=ttyAMA0")
+    board.check("printf mine | dd of=/dev/vda bs=1 seek=1000000 conv=notrunc,fsync")
+    board.power_cycle()
+    assert board.check("dd if=/dev/vda bs=1 skip=1000000 count=4 2>/dev/null") == "mine"

@@ -4,13 +4,16 @@
 
 import hashlib
 import lzma
+import random
+import subprocess
+import sys
 
 import pytest
 
 from boards import preseed
 from boards.flash.fat import Fat, boot_partition
 from tests.support.card_image import KEY, MIB, PIN, card_image
-from tests.support.system import skerry
+from tests.support.system import ROOT, skerry
 
 OPTIONS = (
     *("--name", "barn", "--label", "site=barn", "--cloud", "https://cloud.example:8480"),
@@ -122,14 +125,47 @@ def test_a_private_key_is_never_put_on_a_card(image, tmp_path):
     assert f"is a private key; give {key}.pub" in refused(image, tmp_path / "c", "--ssh-key", key)
 
 
-def test_settings_for_an_image_that_takes_none_are_not_dropped_silently(tmp_path):
-    image = card_image(tmp_path / "other.img", settings=None)
-    assert "has no skerry.toml" in refused(image, tmp_path / "card", "--name", "barn")
-    assert not (tmp_path / "card").exists() or not any((tmp_path / "card").read_bytes())
-    packed = tmp_path / "other.img.xz"
+def packed_as_xz(image):
+    packed = image.with_suffix(".img.xz")
     packed.write_bytes(lzma.compress(image.read_bytes()))
-    text = refused(packed, tmp_path / "card2", "--name", "barn")
-    assert "the image is written and verified, but the settings are not in it" in text
+    return packed
+
+
+@pytest.mark.parametrize("form", [lambda image: image, packed_as_xz], ids=["plain", "packed"])
+def test_what_is_no_image_of_ours_is_refused_before_the_card_is_touched(tmp_path, form):
+    foreign = card_image(tmp_path / "other.img", settings=None)
+    tableless = tmp_path / "noise.img"
+    tableless.write_bytes(random.Random(3).randbytes(2 * MIB))
+    card = tmp_path / "card"
+    card.write_bytes(b"\xee" * 8 * MIB)
+    for image, message in (
+        (foreign, "not written: the boot partition has no skerry.toml: this is no Skerry image"),
+        (tableless, "not written: no partition table (MBR): this is no image of a card"),
+    ):
+        assert message in refused(form(image), card, "--yes")
+        assert card.read_bytes() == b"\xee" * 8 * MIB
+
+
+def test_settings_that_a_packed_image_cannot_take_are_told_before_the_card_is_touched(tmp_path):
+    image = card_image(tmp_path / "card.img", settings=b"format = 9\n")
+    assert "skerry.toml of the image: format" in refused(
+        packed_as_xz(image), tmp_path / "card", "--name", "barn"
+    )
+    assert not (tmp_path / "card").exists()
+
+
+def test_the_board_of_an_image_is_named(tmp_path, image):
+    assert (
+        "card: rpi3, 1.1 MB written" in skerry("flash", str(image), str(tmp_path / "card")).stdout
+    )
+
+
+def test_an_image_comes_through_standard_input(image, tmp_path):
+    card = tmp_path / "card"
+    piped = [sys.executable, str(ROOT / "skerry.py"), "flash", "-", str(card), "--name", "barn"]
+    with packed_as_xz(image).open("rb") as stream:
+        subprocess.run(piped, stdin=stream, check=True, capture_output=True)
+    assert settings_on(card).node.name == "barn"
 
 
 def test_a_card_of_a_damaged_image_has_no_partition_table(image, tmp_path):

@@ -2,12 +2,12 @@
 
 import os
 import random
-import threading
 import tty
 from pathlib import Path
 
 import pytest
 
+from tests.support.confirmations import Confirmations
 from tests.support.proxy import Link
 from tests.support.system import ROOT, Agent, Cloud, readings, skerry
 
@@ -18,46 +18,21 @@ device = "{path}"
 """
 
 
-class Confirmations:
-    """The far end of a serial line: numbers whose publishing call has returned.
-
-    It outlives the agent, as a person with a pencil would.
-    """
-
-    def __init__(self) -> None:
-        self._far, self._near = os.openpty()
-        tty.setraw(self._near)
-        self.path = os.ttyname(self._near)
-        self.numbers: dict[str, set[int]] = {"s": set(), "r": set()}
-        self._grown = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def until_more(self, count: int) -> None:
-        """Return once `count` more numbers were confirmed on each stream."""
-        with self._grown:
-            goals = {name: len(seen) + count for name, seen in self.numbers.items()}
-            assert self._grown.wait_for(
-                lambda: all(len(self.numbers[name]) >= goal for name, goal in goals.items()), 60
-            ), f"no more confirmations: {self.numbers}"
-
-    def _read(self) -> None:
-        rest = b""
-        while data := os.read(self._far, 4096):
-            *lines, rest = (rest + data).split(b"\n")
-            with self._grown:
-                for line in lines:
-                    stream, _, number = line.decode("ascii", "replace").partition(" ")
-                    if stream in self.numbers and number.isdecimal():
-                        self.numbers[stream].add(int(number))
-                self._grown.notify_all()
+def serial_line() -> tuple[Confirmations, str]:
+    """Somebody who listens, and the device node that leads to them."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    line = Confirmations()
+    line.hear(lambda: os.read(far, 4096))
+    return line, os.ttyname(near)
 
 
 @pytest.mark.slow
 def test_every_confirmed_reading_is_in_the_cloud_exactly_once(tmp_path: Path):
     rng = random.Random(20261123)
-    line = Confirmations()
+    line, path = serial_line()
     board = tmp_path / "board.toml"
-    board.write_text(BOARD.format(path=line.path))
+    board.write_text(BOARD.format(path=path))
     guest = ROOT / "tests/system/guests/counter"
     skerry("app", "build", str(guest))
 

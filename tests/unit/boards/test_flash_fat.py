@@ -5,7 +5,7 @@ import subprocess
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.errors import BootPartitionError
@@ -40,7 +40,7 @@ def test_the_file_is_found_by_its_long_name_in_any_case(image):
     assert opened(image).find("SKERRY.TOML") == opened(image).find(NAME)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 9000), min_size=1, max_size=4))
 def test_whatever_is_written_is_read_again(image, sizes):
     for size in sizes:
@@ -136,7 +136,7 @@ def test_a_chain_that_bites_its_tail_ends(image):
         content(image)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.data())
 def test_random_damage_is_an_error_of_ours_or_none(image, data):
     hurt = bytearray(image)

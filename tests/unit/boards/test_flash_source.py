@@ -2,10 +2,7 @@
 
 import gzip
 import hashlib
-import http.server
 import lzma
-import threading
-from contextlib import contextmanager
 
 import pytest
 from backports import zstd
@@ -110,61 +107,3 @@ def test_a_block_map_of_another_image_is_refused(image, tmp_path):
     (tmp_path / "card.bmap").write_bytes(block_map(bytes(8192), "0"))
     with pytest.raises(ImageError, match="the map is another image's"):
         open_source(str(image))
-
-
-@contextmanager
-def registry(blob: bytes, *, keep: int | None = None, status: int = 200):
-    """A server of one blob that can break off."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(blob)))
-            self.end_headers()
-            self.wfile.write(blob[:keep])
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        digest = hashlib.sha256(blob).hexdigest()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v2/images/blobs/sha256:{digest}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize("packer", PACKERS)
-def test_a_blob_of_a_registry_is_streamed_and_checked(image, packer):
-    with registry(PACKERS[packer](image.read_bytes())) as url:
-        assert whole(open_source(url)) == image.read_bytes()
-
-
-def test_a_blob_that_is_another_is_refused(image):
-    blob = image.read_bytes()
-    with registry(blob) as url:
-        wrong = url[:-64] + "00" * 32
-        with pytest.raises(ImageError, match=f"not sha256:{'00' * 32}"):
-            whole(open_source(wrong))
-        with pytest.raises(ImageError, match="--sha256 differ"):
-            open_source(url, sha256="11" * 32)
-
-
-def test_a_blob_that_breaks_off_is_refused(image):
-    refused = pytest.raises(ImageError, match=r"not sha256|cannot be read")
-    with registry(image.read_bytes(), keep=5 << 20) as url, refused:
-        whole(open_source(url))
-
-
-def test_a_registry_that_refuses_or_is_not_there_is_told():
-    with registry(b"x", status=404) as url, pytest.raises(ImageError, match="answers 404"):
-        open_source(url)
-    with pytest.raises(ImageError, match="nothing answers"):
-        open_source(url)
-    with pytest.raises(ImageError, match="no digest to check it by"):
-        open_source("http://127.0.0.1:9/barn.img")
-    with pytest.raises(ImageError, match="only http and https"):
-        open_source("ftp://x/blobs/sha256:" + "0" * 64)

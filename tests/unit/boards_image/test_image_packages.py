@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from boards.debian import mirrors, names_of
 from boards.image.errors import PackageError
-from boards.packages import SETS, mirrors, names_of, read_lock, unpacked
+from boards.packages import SETS, read_lock, unpacked
 
 
 def test_mirrors_are_the_machines_own():

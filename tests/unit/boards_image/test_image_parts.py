@@ -132,7 +132,22 @@ def test_a_part_that_is_too_large_leaves_no_image_behind(tmp_path):
     assert list(tmp_path.iterdir()) == [big]
 
 
-@pytest.mark.parametrize("name", ["init", "rcS", "network", "lease", "agent", "skerry", "profile"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "init",
+        "slots",
+        "rcS",
+        "network",
+        "lease",
+        "ssh",
+        "trial",
+        "modprobe",
+        "agent",
+        "skerry",
+        "profile",
+    ],
+)
 def test_scripts_of_the_board_parse(name):
     script = ROOT / "boards/image/files" / name
     assert subprocess.run(["sh", "-n", script], check=False).returncode == 0

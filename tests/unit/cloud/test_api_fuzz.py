@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.api.admission import admit
@@ -42,9 +42,7 @@ operations = st.fixed_dictionaries(
     {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "?"])},
     optional={"path": pointers | json_values, "from": pointers | json_values, "value": likely},
 )
-quick = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=80)
 
 
 def base() -> dict:

@@ -27,7 +27,7 @@ def test_a_created_object_gets_what_the_service_owns(api):
     assert metadata["uid"]
     assert metadata["resourceVersion"].isdigit()
     assert metadata["creationTimestamp"].endswith("Z")
-    assert made["spec"]["rollout"]["concurrency"] == 10
+    assert made["spec"]["rollout"]["concurrency"] == "10%"
     assert api.get(f"{APPS}/owned").json()["metadata"]["uid"] == metadata["uid"]
 
 

@@ -64,7 +64,7 @@ def say(api: httpx.Client, name: str, **status: object) -> None:
 def until(api: httpx.Client, path: str, name: str, condition) -> dict:
     """The object once it meets the condition, as a watch tells."""
     field = f"metadata.name={name}"
-    with events(api, path, fieldSelector=field, timeoutSeconds=10) as stream:
+    with events(api, path, fieldSelector=field, timeoutSeconds=60) as stream:
         for event in stream:
             if event["type"] != "DELETED" and condition(event["object"]):
                 return event["object"]
@@ -77,7 +77,14 @@ def condition(app: dict, kind: str) -> dict:
 
 
 def deploy(api: httpx.Client, name: str, **spec: object) -> None:
-    body = app_body(name, **{"grants": {"probe": "i2c-1:0x48"}, **spec})
+    body = app_body(
+        name,
+        **{
+            "grants": {"probe": "i2c-1:0x48"},
+            "rollout": {"canaries": 0, "concurrency": 10},
+            **spec,
+        },
+    )
     answer = api.post(APPS, json=body)
     assert answer.status_code == 201, answer.text
 
@@ -118,7 +125,7 @@ def test_a_broken_version_is_taken_back_and_the_status_says_why(api):
         "broken",
         artifact=artifact("broken"),
         selector={"matchLabels": {"site": "broken"}},
-        rollout={"concurrency": 1, "failureThreshold": 1},
+        rollout={"canaries": 0, "concurrency": 1, "failureThreshold": 1},
     )
     for name in ("broken.broken-1", "broken.broken-2"):
         until(api, INSTANCES, name, lambda _: True)

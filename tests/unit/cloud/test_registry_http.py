@@ -427,3 +427,12 @@ async def test_two_pushes_of_one_blob_at_once_both_succeed(oci):
     )
     assert {response.status_code for response in responses} == {201}
     assert len(oci.files()) == 1
+
+
+async def test_uploads_leave_room_for_the_database(tmp_path):
+    async with registry_service(tmp_path, room_kept=1 << 60) as oci:
+        response = await oci.client.post(f"{REPO}/blobs/uploads/")
+        assert response.status_code == 507
+        assert error_code(response) == "INSUFFICIENT_STORAGE"
+        assert "disk is full" in response.text
+        assert oci.files() == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from cloud.controllers.rollout import has_failed, is_good
-from cloud.kinds.app import Expression, LabelSelector, Operator, RolloutSpec
+from cloud.kinds.app import App, Expression, LabelSelector, Operator, RolloutSpec
 from cloud.kinds.appinstance import AppInstanceStatus
 from cloud.kinds.meta import Truth, find_condition, with_metadata
 from edge.wire.manifest import Restart, RestartPolicy
@@ -41,6 +41,10 @@ def new_spec(fleet: Fleet, **rollout) -> None:
     )
     generation = fleet.app.metadata.generation + 1
     fleet.app = with_metadata(structs.replace(fleet.app, spec=spec), generation=generation)
+
+
+def with_rollout(old: App, rollout: RolloutSpec) -> App:
+    return structs.replace(old, spec=structs.replace(old.spec, rollout=rollout))
 
 
 def test_every_selected_node_gets_an_instance_and_the_app_is_available():
@@ -79,6 +83,59 @@ def test_a_broken_version_stops_at_the_threshold_and_the_failed_nodes_get_theirs
     assert "n00: Trapped: unreachable executed" in stopped.message
     assert condition(boards, "Degraded").status is Truth.TRUE
     assert boards.app.status.failures[0].node == "n00"
+
+
+@pytest.mark.parametrize("size", [2, 10, 40])
+def test_by_default_a_broken_version_reaches_one_node_and_a_good_one_all(size):
+    boards = fleet(size)
+    boards.app = with_rollout(boards.app, RolloutSpec())
+    boards.settle(V1)
+    assert set(boards.versions().values()) == {"1.0.0"}
+    boards.behave = traps_in("2.0.0")
+    touched = set()
+    for _ in range(20):
+        touched |= {
+            each.spec.node
+            for each in boards.step(V2).update
+            if each.spec.desired.module == V2.module
+        }
+    assert touched == {"n00"}
+    assert set(boards.versions().values()) == {"1.0.0"}
+    assert condition(boards, "Progressing").reason == "FailureThresholdReached"
+    boards.behave = ready
+    boards.most_changing = 0
+    boards.settle(V3)
+    assert boards.versions() == dict.fromkeys(names(size), "3.0.0")
+    assert boards.most_changing == max(1, size // 10)
+
+
+def changed(boards: Fleet) -> list[str]:
+    return [name for name, version in boards.versions().items() if version == "2.0.0"]
+
+
+def test_the_others_wait_for_the_canaries_and_then_go_together():
+    boards = fleet(12, silent, canaries=2, concurrency=5)
+    boards.settle(V1)
+    for _ in range(5):
+        boards.step(V2)
+    assert changed(boards) == ["n00", "n01"]
+    boards.behave = ready
+    boards.most_changing = 0
+    boards.settle(V2)
+    assert changed(boards) == names(12)
+    assert boards.most_changing == 5
+
+
+def test_a_canary_that_goes_offline_is_replaced_and_the_trial_goes_on():
+    boards = fleet(5)
+    boards.settle(V1)
+    boards.app = with_rollout(boards.app, RolloutSpec(concurrency=5))
+    boards.behave = silent
+    boards.step(V2)
+    boards.set_online("n00", online=False)
+    for _ in range(5):
+        boards.step(V2)
+    assert changed(boards) == ["n00", "n01"]
 
 
 def test_a_stopped_attempt_stays_stopped_even_when_a_failed_node_looks_well_for_a_moment():
@@ -351,8 +408,11 @@ behaviours = st.sampled_from(["ready", "trapped", "silent"])
     st.lists(st.tuples(behaviours, st.booleans()), min_size=1, max_size=12),
     st.integers(1, 5),
     st.one_of(st.integers(1, 5), st.sampled_from(["10%", "50%", "100%"])),
+    st.integers(0, 3),
 )
-def test_whatever_nodes_do_the_window_and_the_threshold_hold(kinds, concurrency, threshold):
+def test_whatever_nodes_do_the_window_and_the_threshold_hold(
+    kinds, concurrency, threshold, canaries
+):
     every = names(len(kinds))
     boards = fleet(len(kinds))
     boards.settle(V1)
@@ -363,7 +423,9 @@ def test_whatever_nodes_do_the_window_and_the_threshold_hold(kinds, concurrency,
         boards.app,
         spec=structs.replace(
             boards.app.spec,
-            rollout=RolloutSpec(concurrency=concurrency, failure_threshold=threshold),
+            rollout=RolloutSpec(
+                canaries=canaries, concurrency=concurrency, failure_threshold=threshold
+            ),
         ),
     )
     acts = {
@@ -381,7 +443,7 @@ def test_whatever_nodes_do_the_window_and_the_threshold_hold(kinds, concurrency,
         assert all(versions[name] == "1.0.0" for name in failing)
         assert boards.app.status.failed >= 1
     silent_ones = sum(k == "silent" and on for k, on in kinds)
-    if not boards.app.status.stopped and silent_ones < concurrency:
+    if not boards.app.status.stopped and silent_ones < min(concurrency, canaries or concurrency):
         online = set(every) - offline
         assert all(versions[name] == "2.0.0" for name in online)
 

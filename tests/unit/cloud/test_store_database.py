@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from cloud.errors import NewerDatabase, StoreClosed, UnsupportedDatabase
+from cloud.errors import NewerDatabase, NoRoom, StoreClosed, UnsupportedDatabase
 from cloud.store.database import QUEUE_LIMIT, Database
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +171,25 @@ async def test_a_database_of_a_newer_skerry_is_refused_and_untouched(tmp_path: P
 async def test_another_database_is_refused_by_name(url: str):
     with pytest.raises(UnsupportedDatabase):
         await Database.open(url)
+
+
+async def test_a_full_disk_is_said_plainly_and_what_waited_can_be_tried_again(tmp_path: Path):
+    database = await Database.open(tmp_path / "a.db")
+
+    def allow(pages: int):
+        return lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    def fill(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE filling (data BLOB)")
+        connection.exec_driver_sql("INSERT INTO filling VALUES (zeroblob(4000000))")
+
+    await database.write(allow(1))  # SQLite takes it as: no more than there are
+    results = await asyncio.gather(
+        *(database.write(fill) for _ in range(3)), return_exceptions=True
+    )
+    assert all(isinstance(result, NoRoom) for result in results)
+    assert "disk is full" in str(results[0])
+    assert await database.read(numbers) == set()
+    await database.write(allow(1 << 30))
+    await database.write(fill)
+    await database.close()

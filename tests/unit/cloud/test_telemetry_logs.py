@@ -87,3 +87,13 @@ async def test_times_and_levels_that_no_clock_has_are_brought_into_range(data):
     await data.logs.ingest("n1", "boot", [strange])
     (line,) = await lines(data)
     assert (line["time"], line["level"]) == ("1970-01-01T00:00:00Z", 7)
+
+
+async def test_long_lines_are_bounded_by_their_bytes(data, monkeypatch):
+    monkeypatch.setattr(logs, "TRIM_EVERY", 1)
+    store = LogStore(data.database, Metrics(), bytes_per_app=100)
+    for seq in range(1, 6):
+        await store.ingest("n1", "boot", [log_line(seq, f"{seq}" + "é" * 19)])
+    assert [text[0] for text in await texts(data, node="n1")] == ["4", "5"]
+    await store.ingest("n1", "boot", [log_line(6, "x" * 1000, app="pump")])
+    assert await texts(data, node="n1", app="pump") == [], "no line is kept that alone is too long"

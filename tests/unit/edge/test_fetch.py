@@ -231,6 +231,15 @@ def test_a_file_of_another_size_is_not_served(cache):
     assert not cache._file(module().digest).exists()
 
 
+def test_a_file_that_was_damaged_on_the_disk_is_removed_when_asked_for(cache):
+    path = cache._file(module().digest)
+    path.write_bytes(BLOB)
+    assert cache.intact(module())
+    path.write_bytes(bytes(len(BLOB)))
+    assert not cache.intact(module())
+    assert not path.exists()
+
+
 # --- room --------------------------------------------------------------------------------------
 
 BLOBS = [bytes([n]) * 100_000 for n in range(4)]

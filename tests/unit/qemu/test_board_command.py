@@ -13,7 +13,7 @@ from qemu.board.hostview import forwarded_port, word_at
 from qemu.board.machine import DiskBus
 from qemu.board.shell import LINE_LIMIT, typed
 
-SOCKETS = Sockets(console=7, monitor=9, folder=Path("/run/b"))
+SOCKETS = Sockets(console=7, monitor=9, channel=11, folder=Path("/run/b"))
 MEDIA = Media(kernel=Path("/k/vmlinuz"), initrd=Path("/k/initrd"), append=("quiet",))
 
 
@@ -35,7 +35,7 @@ def test_the_kernel_learns_its_console() -> None:
 def test_a_disk_hangs_where_the_machine_has_it() -> None:
     odd = Path("/run/a,b.qcow2")
     assert "file=/run/a,,b.qcow2,format=qcow2,id=disk,if=none" in arguments(VIRT, odd)
-    assert "-drive file=/run/a,,b.qcow2,format=qcow2,id=disk,if=sd" in arguments(RASPI3B, odd)
+    assert "-drive file=/run/a,,b.qcow2,format=raw,id=disk,if=sd" in arguments(RASPI3B, odd)
 
 
 def test_forwards_take_whatever_port_is_free() -> None:
@@ -68,7 +68,7 @@ def test_what_a_machine_lacks_is_refused(machine: Machine, fittings: Fittings, w
 
 
 def test_an_unknown_machine_is_answered_with_those_there_are() -> None:
-    with pytest.raises(MachineError, match="'pdp11'; there are virt, raspi3b"):
+    with pytest.raises(MachineError, match="'pdp11'; there are virt, virt-uboot, raspi3b"):
         machine_named("pdp11")
 
 

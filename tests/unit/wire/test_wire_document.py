@@ -11,6 +11,7 @@ from edge.wire import limits, messages
 from edge.wire.codec import decode_down, decode_up
 from edge.wire.messages import (
     AppStatus,
+    BootStatus,
     DesiredApp,
     DesiredItem,
     DownMessage,
@@ -35,6 +36,7 @@ INSIDE = {
     "desired-app": DesiredApp,
     "module": Module,
     "app-status": AppStatus,
+    "boot-status": BootStatus,
 }
 RULES = {kind.__struct_config__.tag: kind for kind in MESSAGES} | INSIDE
 

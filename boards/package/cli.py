@@ -1,0 +1,20 @@
+"""`skerry package`: the agent for boards that run a Linux of their own."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from boards.package.build import build, file_name
+
+
+def deb(args: Namespace) -> None:
+    """Build the Debian package of the agent."""
+    out: Path = args.output or Path(file_name())
+    cache: Path = args.cache.absolute()
+    cache.mkdir(parents=True, exist_ok=True)
+    digest = build(out.absolute(), cache, _say, compiled=args.compiled)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256:{digest}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
