@@ -13,6 +13,8 @@ from typing import Any
 import skerry
 
 SETTINGS = Path("/etc/skerry/skerry.toml")
+ROOT = Path("/etc/skerry/root.cose")
+"""The root of trust that a person put beside it: whose signatures count here."""
 WRONG_SETTINGS = 2
 
 
@@ -35,6 +37,11 @@ def _arguments(settings: dict[str, Any]) -> list[str]:
         arguments += ["--board", str(node["board"])]
     if "url" in cloud:
         arguments += ["--cloud", str(cloud["url"])]
+    for key in ("token", "ca-pin"):
+        if key in cloud:
+            arguments += [f"--{key}", str(cloud[key])]
+    if ROOT.exists():
+        arguments += ["--trust-root", str(ROOT)]
     for label, value in _table(node, "labels").items():
         arguments += ["--label", f"{label}={value}"]
     return arguments
