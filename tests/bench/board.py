@@ -31,6 +31,7 @@ from tests.bench.processes import MB, ROOT, BenchError, Cloud, wait_until
 from tests.bench.report import Figure, Report
 from tests.bench.smaps import pss_groups
 from tests.support.board_image import CACHE, image_media, preseed
+from tests.support.system import skerry
 
 NODE = "barn"
 APP = ROOT / "tests/system/guests/beeper-1"
@@ -159,20 +160,25 @@ def _node(image: Path, programs: Programs) -> Iterator[tuple[Board, Client]]:
     """A board that is off, with its cloud's client; the image's settings name that cloud."""
     with tempfile.TemporaryDirectory(prefix="skerry-bench-") as place:
         folder = Path(place)
-        with Cloud(folder / "cloud") as cloud, Client(cloud.url) as client:
+        with (
+            Cloud(folder / "cloud", secure=True, names=("10.0.2.2",)) as cloud,
+            Client(cloud.url) as client,
+        ):
             own = folder / "board.img"
             shutil.copyfile(image, own)
-            url = f"http://10.0.2.2:{cloud.port}"
-            preseed(own, folder, _settings(url))
+            label = "bench=board"
+            made = skerry("token", "create", "--pattern", NODE, "--label", label, cloud=cloud.url)
+            url = f"https://10.0.2.2:{cloud.port}"
+            preseed(own, folder, _settings(url, made.stdout.strip()))
             media = image_media(own, folder, STARTED)
             with Board(VIRT, media, programs, Fittings(memory_mb=MEMORY_MB)) as board:
                 yield board, client
 
 
-def _settings(url: str) -> str:
+def _settings(url: str, token: str) -> str:
     return (
         f'format = 1\n[node]\nname = "{NODE}"\n[node.labels]\nbench = "board"\n'
-        f'[cloud]\nurl = "{url}"\n'
+        f'[cloud]\nurl = "{url}"\ntoken = "{token}"\n[trust]\nunsigned = "allow"\n'
     )
 
 
