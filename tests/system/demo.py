@@ -141,7 +141,7 @@ def _what_next() -> None:
     step("What to try next")
     for line in (
         "make demo-sim                           two apps on a simulated board, in half a minute",
-        "skerry image build rpi3 -o pi.img       the image, its agent compiled to machine code",
+        "skerry image build rpi3 -o pi.img       the image that this demo booted",
         "skerry emulate pi.img                   the board in this terminal, console attached",
         "skerry flash pi.img /dev/sdX --name barn --cloud http://…   a real card",
         "README.md has a five-minute tour; docs/boards.md tells what never ran on hardware",
