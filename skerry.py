@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 VERSION = "0.1.0"
-DEFAULT_CLOUD = "http://127.0.0.1:8480"
+DEFAULT_CLOUD = "https://127.0.0.1:8480"
 STATE_HOME = (
     Path("/var/lib/skerry") if os.geteuid() == 0 else Path("~/.local/state/skerry").expanduser()
 )
@@ -43,14 +43,19 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="skerry",
         description="Sandboxed apps on small boards, deployed from a small cloud.",
-        epilog="The cloud is found through --cloud or SKERRY_CLOUD.",
+        epilog="The cloud is found through --cloud or SKERRY_CLOUD. Its CA and a token for it are kept "
+        "in SKERRY_CONTEXTS, else ~/.config/skerry: a cloud on this machine puts its own there; for "
+        "others there are `skerry trust` and `skerry login`.",
     )
     top.add_argument("--version", action="version", version=f"skerry {VERSION}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     _cloud(verbs)
     _agent(verbs)
     _app(verbs)
+    _identities(verbs)
+    _keys(verbs)
     _objects(verbs)
+    _access(verbs)
     _readings(verbs)
     _boards(verbs)
     _image(verbs)
@@ -83,9 +88,26 @@ def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     verb.add_argument("--data", type=Path, default=STATE_HOME / "cloud", help="database and blobs")
     verb.add_argument(
-        "--insecure",
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME|ADDRESS",
+        help="how nodes and people reach it, beside this host's own name; may be repeated",
+    )
+    verb.add_argument(
+        "--node-days", type=int, default=90, metavar="DAYS", help="life of a node's certificate"
+    )
+    verb.add_argument(
+        "--reenrol-days",
+        type=int,
+        default=365,
+        metavar="DAYS",
+        help="how long after its end it still proves who the node is; 0: never",
+    )
+    verb.add_argument(
+        "--insecure-loopback",
         action="store_true",
-        help="allow an address that is not loopback although nothing is encrypted yet",
+        help="for tests: neither TLS nor identities; refused for any other address",
     )
 
 
@@ -93,6 +115,12 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     run = _verb(verbs, "agent", "edge.cli:run", "run the agent, or talk to the one that runs here")
     run.add_argument("--name", default=_hostname(), help="the node's name")
     run.add_argument("--cloud", default=_default_cloud(), metavar="URL", help="where to connect")
+    run.add_argument(
+        "--token",
+        metavar="TOKEN|@FILE",
+        help="join token, used once; a cloud of yours on this machine needs none",
+    )
+    run.add_argument("--ca-pin", metavar="sha256:HEX", help="the CA to meet, when without a token")
     run.add_argument(
         "--label",
         action="append",
@@ -109,6 +137,17 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         type=Path,
         metavar="DIR",
         help="directory in RAM (/run/skerry): relaxed telemetry then writes the card once a second",
+    )
+    run.add_argument(
+        "--trust-root",
+        type=Path,
+        metavar="FILE",
+        help="whose signatures count: `skerry keys init`",
+    )
+    run.add_argument(
+        "--allow-unsigned",
+        action="store_true",
+        help="while this node has no root of trust, run what nobody signed; the cloud is told",
     )
     run.add_argument(
         "--boot-facts",
@@ -155,6 +194,7 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     push = _verb(does, "push", "cloud.client.apps:push_app", "push a built app to the registry")
     push.add_argument("directory", nargs="?", default=".", help="the app, built")
     push.add_argument("--tag", help="the manifest's version by default")
+    _signing(push)
     _cloud_options(push)
     deploy = _verb(
         does, "deploy", "cloud.client.apps:deploy", "run an app on the nodes you select"
@@ -176,11 +216,124 @@ def _app(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="NAME=VALUE",
         help="desired value, live while the app runs; may be repeated",
     )
+    _signing(deploy)
     deploy.add_argument("--wait", action="store_true", help="return when it runs everywhere")
     deploy.add_argument(
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long --wait waits"
     )
     _cloud_options(deploy)
+
+
+def _identities(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    where = "cloud.client.identities"
+    token = verbs.add_parser("token", help="let boards join")
+    does = token.add_subparsers(title="verbs", metavar="VERB", required=True)
+    create = _verb(does, "create", f"{where}:token_create", "print a join token, once")
+    create.add_argument("--uses", type=int, default=1, help="how many boards may join with it")
+    create.add_argument("--expires", default="24h", metavar="TIME", help="30m, 24h, 7d")
+    create.add_argument("--pattern", default="*", help="names it may be used for: barn-*")
+    create.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="label that each board gets; may be repeated",
+    )
+    create.add_argument(
+        "--claim",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="label that a board may choose for itself, as a pattern; may be repeated",
+    )
+    _cloud_options(create)
+    _cloud_options(_verb(does, "list", f"{where}:token_list", "show tokens without secrets"))
+    delete = _verb(does, "delete", f"{where}:token_delete", "make tokens worthless")
+    delete.add_argument("tokens", nargs="+", metavar="token", help="as `skerry token list` shows")
+    _cloud_options(delete, output=False)
+    node = verbs.add_parser("node", help="approve and revoke boards")
+    does = node.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _cloud_options(_verb(does, "requests", f"{where}:requests", "show boards that wait to join"))
+    for name, text in (
+        ("approve", "let a waiting board in"),
+        ("refuse", "forget a waiting board"),
+        ("revoke", "end a board's identity and its connection, now"),
+    ):
+        verb = _verb(does, name, f"{where}:{name}", text)
+        verb.add_argument("node", help="its name")
+        _cloud_options(verb, output=False)
+    authority = verbs.add_parser("ca", help="the cloud's certificate authority")
+    does = authority.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, text in (
+        ("show", "show whom nodes trust"),
+        ("rotate", "make the next CA; nodes learn to trust it"),
+        ("activate", "issue from the next CA"),
+        ("retire", "distrust the older CA"),
+    ):
+        verb = _verb(does, name, f"{where}:ca", text)
+        verb.set_defaults(step=name)
+        if name in {"activate", "retire"}:
+            verb.add_argument("--force", action="store_true", help="although nodes lag behind")
+        _cloud_options(verb)
+    trust = _verb(verbs, "trust", "cloud.client.context:trust", "trust the CA of a cloud")
+    trust.add_argument("url", help="https://cloud.example:8480")
+    trust.add_argument("--pin", required=True, metavar="sha256:HEX", help="from `skerry ca show`")
+
+
+def _keys(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("keys", help="make and rotate the keys that sign what nodes run")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    init = _verb(does, "init", "cloud.client.keys:init", "make keys and a root of trust")
+    for role in ("root", "app"):
+        init.add_argument(
+            f"--{role}-keys", type=int, default=1, metavar="N", help=f"{role} keys to make"
+        )
+        init.add_argument(
+            f"--{role}-threshold", type=int, default=1, metavar="N", help="how many must sign"
+        )
+    init.add_argument("--encrypt", action="store_true", help="ask for a passphrase")
+    show = _verb(does, "list", "cloud.client.keys:show", "list keys, roles and the root's expiry")
+    show.add_argument(
+        "-o", "--output", choices=("table", "json", "yaml"), default="table", help="form"
+    )
+    rotate = _verb(does, "rotate", "cloud.client.keys:rotate", "replace the keys of a role")
+    rotate.add_argument("role", choices=("root", "app"), help="whose keys are replaced")
+    publish = _verb(does, "publish", "cloud.client.keys:publish", "bring the root to the cloud")
+    for verb in (init, show, rotate, publish):
+        _keyring(verb)
+    for verb in (init, rotate):
+        verb.add_argument("--days", type=int, default=730, help="until the root expires")
+    _cloud_options(publish, output=False)
+
+
+def _signing(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--sign",
+        action=argparse.BooleanOptionalAction,
+        help="sign with the app keys that are here; done when there are keys",
+    )
+    verb.add_argument(
+        "--downgrade-from",
+        metavar="VERSION",
+        help="sign the permission to replace versions up to this one",
+    )
+    verb.add_argument(
+        "--sign-days",
+        type=int,
+        metavar="DAYS",
+        help="until the signature expires; never if absent",
+    )
+    _keyring(verb)
+
+
+def _keyring(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--keys",
+        type=Path,
+        default=Path(os.environ.get("SKERRY_KEYS", "~/.config/skerry/keys")),
+        metavar="DIR",
+        help="where the private keys lie",
+    )
 
 
 def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
@@ -202,6 +355,58 @@ def _objects(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     apply = _verb(verbs, "apply", "cloud.client.objects:apply", "create or change from a file")
     apply.add_argument("-f", "--file", required=True, help="YAML or JSON; - for standard input")
     _cloud_options(apply, output=False)
+
+
+def _access(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    does = "cloud.client.access:"
+    for name, plural, what in (
+        ("user", "users", "people"),
+        ("serviceaccount", "serviceaccounts", "machines that use the API"),
+    ):
+        group = verbs.add_parser(name, help=f"{what}: make, list and delete them and their tokens")
+        group.set_defaults(accounts=plural)
+        acts = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+        create = _verb(acts, "create", f"{does}create", "make an account and show its token once")
+        create.add_argument("name", help="like names of apps")
+        create.add_argument(
+            "--role",
+            action="append",
+            default=[],
+            metavar="ROLE",
+            help="viewer, operator, admin or one of your own; may be repeated",
+        )
+        shown = _verb(acts, "list", f"{does}accounts", "list accounts")
+        remove = _verb(acts, "delete", f"{does}remove", "delete an account and all its tokens")
+        remove.add_argument("name", help="the account")
+        token = _verb(acts, "token", f"{does}token", "make one more token, shown once")
+        token.add_argument("name", help="the account")
+        token.add_argument("--description", default="", metavar="TEXT", help="what it is for")
+        tokens = _verb(acts, "tokens", f"{does}tokens", "list tokens, without their text")
+        revoke = _verb(acts, "revoke", f"{does}revoke", "make a token invalid")
+        revoke.add_argument("id", help="as `tokens` shows it")
+        for verb in (create, token):
+            verb.add_argument(
+                "--expires", metavar="SPAN", help="like 12h or 90d; never by default"
+            )
+        for verb in (create, shown, token, tokens):
+            _cloud_options(verb)
+        for verb in (remove, revoke):
+            _cloud_options(verb, output=False)
+    login = _verb(verbs, "login", f"{does}login", "keep a token, read from standard input")
+    _cloud_options(login, output=False)
+    _cloud_options(_verb(verbs, "whoami", f"{does}whoami", "show who the cloud takes us for"))
+    audit = _verb(verbs, "audit", f"{does}audit", "show who did what on the API")
+    audit.add_argument("--actor", help="only of this user or service")
+    audit.add_argument("--verb", help="only this: create, patch, delete")
+    audit.add_argument("--kind", help="only of this kind: apps, tokens")
+    audit.add_argument("--name", help="only of objects of this name")
+    audit.add_argument("-n", "--limit", type=int, default=100, help="newest records shown")
+    audit.add_argument("-f", "--follow", action="store_true", help="go on as they are written")
+    _cloud_options(audit)
+    kubeconfig = _verb(
+        verbs, "kubeconfig", f"{does}kubeconfig", "print a kubeconfig for kubectl, token included"
+    )
+    _cloud_options(kubeconfig, output=False)
 
 
 def _readings(verbs: "Verbs[argparse.ArgumentParser]") -> None:
@@ -246,6 +451,9 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     flash.add_argument("--cloud", metavar="URL", help="where the node connects")
     flash.add_argument("--ca-pin", metavar="sha256:HEX", help="the authority it must meet there")
+    flash.add_argument(
+        "--trust-root", metavar="FILE", help="root.cose of `skerry keys init`: whose apps it runs"
+    )
     flash.add_argument("--token", metavar="TOKEN|@FILE", help="join token; @FILE hides it from ps")
     flash.add_argument("--wifi-ssid", metavar="NAME", help="wireless network")
     flash.add_argument("--wifi-psk", metavar="KEY|@FILE", help="its passphrase; @FILE as above")

@@ -1,6 +1,7 @@
 """The verbs `boards` and `flash`: arguments in, words for a person out."""
 
 import argparse
+import base64
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,7 @@ def settings_of(args: argparse.Namespace) -> preseed.Preseed:
         cloud=preseed.Cloud(
             url=args.cloud, ca_pin=args.ca_pin, token=_secret("--token", args.token)
         ),
+        trust=preseed.Trust(root=_root(args.trust_root)),
         wifi=preseed.Wifi(
             ssid=args.wifi_ssid,
             psk=_secret("--wifi-psk", args.wifi_psk),
@@ -144,6 +146,10 @@ def _agree(facts: Facts, board: str, *, sure: bool) -> None:
         raise TargetRefusedError(f"{facts.path}: not written, as you did not say yes")
 
 
+def _root(file: str | None) -> str | None:
+    return None if file is None else base64.b64encode(_bytes("--trust-root", file)).decode()
+
+
 def _secret(option: str, text: str | None) -> str | None:
     if text is None or not text.startswith("@"):
         return text
@@ -164,12 +170,17 @@ def _public_keys(text: str) -> Sequence[str]:
 
 def _content(option: str, name: str) -> str:
     try:
-        with Path(name).expanduser().open("rb") as file:
-            return file.read(SECRET_LIMIT).decode()
-    except OSError as fault:
-        raise PreseedError(f"{option}: {name}: {fault.strerror}") from fault
+        return _bytes(option, name).decode()
     except UnicodeDecodeError as fault:
         raise PreseedError(f"{option}: {name}: not text") from fault
+
+
+def _bytes(option: str, name: str) -> bytes:
+    try:
+        with Path(name).expanduser().open("rb") as file:
+            return file.read(SECRET_LIMIT)
+    except OSError as fault:
+        raise PreseedError(f"{option}: {name}: {fault.strerror}") from fault
 
 
 def _summary(settings: preseed.Preseed) -> str:
@@ -178,6 +189,7 @@ def _summary(settings: preseed.Preseed) -> str:
         "name": settings.node.name,
         "labels": ",".join(f"{name}={value}" for name, value in settings.node.labels.items()),
         "cloud": settings.cloud.url,
+        "trust root": settings.trust.root and "given",
         "CA pin": settings.cloud.ca_pin and settings.cloud.ca_pin[:19] + "…",
         "token": settings.cloud.token and preseed.HIDDEN,
         "Wi-Fi": settings.wifi.ssid,

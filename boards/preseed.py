@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 import tomllib
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field, structs
 
@@ -27,6 +27,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 _TOKEN = re.compile(r"[!-~]{1,4096}")
 _PASSPHRASE = re.compile(r"[ -~]{8,63}|[0-9a-fA-F]{64}")
+_ROOT = re.compile(r"[A-Za-z0-9+/]{4,32768}={0,2}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _KEY_TYPES = (
     "ssh-ed25519",
@@ -85,12 +86,22 @@ class Ssh(Section, frozen=True, kw_only=True):
     keys: Annotated[list[str], Meta(max_length=32)] = field(default_factory=list[str])
 
 
+class Trust(Section, frozen=True, kw_only=True):
+    """`[trust]`: whose apps run."""
+
+    root: str | None = None
+    """The `root.cose` of `skerry keys init`, in base64; public."""
+    unsigned: Literal["allow"] | None = None
+    """Without a root: run what nobody signed."""
+
+
 class Preseed(Section, frozen=True, kw_only=True):
     """The whole file; everything may be absent."""
 
     format: Annotated[int, Meta(ge=1, le=1)] = 1
     node: Node = Node()
     cloud: Cloud = Cloud()
+    trust: Trust = Trust()
     wifi: Wifi = Wifi()
     ssh: Ssh = Ssh()
 
@@ -133,6 +144,9 @@ def check(settings: Preseed, *, whole: bool = True) -> None:
     _match("cloud.token", cloud.token, _TOKEN, "printable ASCII without spaces", secret=True)
     if whole and cloud.url is None and (cloud.token or cloud.ca_pin):
         raise PreseedError("cloud.url: missing; a token or a pin is of no use without it")
+    _match(
+        "trust.root", settings.trust.root, _ROOT, "the base64 of root.cose (`skerry keys init`)"
+    )
     if wifi.ssid is not None and not 1 <= len(wifi.ssid.encode()) <= 32:  # noqa: PLR2004 - IEEE 802.11
         raise PreseedError("wifi.ssid: needs 1 to 32 bytes")
     _match(
@@ -153,6 +167,7 @@ def merge(base: Preseed, over: Preseed) -> Preseed:
             name=over.node.name or base.node.name, labels={**base.node.labels, **over.node.labels}
         ),
         cloud=_over(base.cloud, over.cloud),
+        trust=_over(base.trust, over.trust),
         wifi=_over(base.wifi, over.wifi),
         ssh=Ssh(keys=keys),
     )
@@ -173,6 +188,8 @@ def render(settings: Preseed) -> bytes:
         lines.append(f"labels = {{ {pairs} }}")
     lines += ["", "[cloud]"]
     lines += _lines({"url": cloud.url, "ca-pin": cloud.ca_pin, "token": cloud.token})
+    lines += ["", "[trust]"]
+    lines += _lines({"root": settings.trust.root, "unsigned": settings.trust.unsigned})
     lines += ["", "[wifi]"]
     lines += _lines({"ssid": wifi.ssid, "psk": wifi.psk, "country": wifi.country})
     lines += ["", "[ssh]", "keys = ["]
@@ -192,7 +209,7 @@ def _text(value: str) -> str:
     return f'"{plain}"'
 
 
-S = TypeVar("S", Cloud, Wifi)
+S = TypeVar("S", Cloud, Trust, Wifi)
 
 
 def _over(base: S, over: S) -> S:

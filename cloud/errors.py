@@ -3,6 +3,7 @@
 CloudError
 ├── StatusError            the client's to mend; rendered as a `Status` object
 │   ├── BadRequest 400     the request cannot be read
+│   ├── Unauthorized 401   nobody known
 │   ├── Forbidden 403      understood, and refused
 │   ├── NotFound 404
 │   ├── MethodNotAllowed 405
@@ -12,6 +13,7 @@ CloudError
 │   ├── TooLarge 413
 │   ├── UnsupportedMediaType 415
 │   ├── Invalid 422        `causes` name the fields
+│   ├── TooManyRequests 429 asked too often; it says when to come back
 │   ├── Unavailable 503    stopping: try again
 │   └── NoRoom 507         the disk is full: the operator's to mend, then try again
 ├── InsecureAddress        the operator's: listening there needs an explicit word
@@ -103,6 +105,13 @@ class BadRequest(StatusError, ValueError):
     """The request cannot be read."""
 
 
+class Unauthorized(StatusError):
+    """No credential, or none that is valid."""
+
+    code = 401
+    reason = "Unauthorized"
+
+
 class Forbidden(StatusError):
     """Understood, and refused."""
 
@@ -171,6 +180,18 @@ class Invalid(StatusError, ValueError):
 
     code = 422
     reason = "Invalid"
+
+
+class TooManyRequests(StatusError):
+    """Asked too often."""
+
+    code = 429
+    reason = "TooManyRequests"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        """`retry_after` is in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(StatusError):

@@ -8,17 +8,25 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import random
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
+from cloud.access import audit
+from cloud.access.authorizer import Authorizer
+from cloud.access.bootstrap import make_admin
+from cloud.access.credentials import Credentials
+from cloud.access.gate import Gate, Limits
+from cloud.access.routes import AccessApi
 from cloud.api import discovery, openapi, resources
 from cloud.api.http import ERROR_HANDLERS
 from cloud.clock import Clock, utc_now
@@ -29,11 +37,17 @@ from cloud.errors import InsecureAddress
 from cloud.hub.hub import running_hub
 from cloud.hub.nodes import Nodes
 from cloud.hub.ports import Ports
+from cloud.kinds.access import ROLE, ROLE_BINDING
 from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
+from cloud.kinds.secret import SECRET
+from cloud.local import teller
 from cloud.metrics import Metrics
+from cloud.pki.enrolment import Policy
+from cloud.pki.identities import Identities, names_of
+from cloud.pki.peer import PeerProtocol
 from cloud.registry.artifacts import Artifacts
 from cloud.registry.registry import Registry
 from cloud.registry.routes import registry_routes
@@ -43,9 +57,11 @@ from cloud.telemetry.logs import LogStore
 from cloud.telemetry.retention import Retention, sweep
 from cloud.telemetry.routes import TelemetryApi
 from cloud.telemetry.store import TelemetryStore
+from cloud.vault import Vault
+from edge.keyholder import FileKey
 from edge.wire import limits
 
-SCHEME = Scheme([APP, NODE, APP_INSTANCE])
+SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING, SECRET])
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
@@ -55,8 +71,12 @@ LEAP_LIMIT = 1 << 32
 and that 2**21 starts stay within the integers of JavaScript."""
 GARBAGE_SECONDS = 3600.0
 """How often blobs that nothing names are looked for."""
+ACCESS_SECONDS = 60.0
+"""How often the use of tokens is written down and old audit records are looked for."""
 RETENTION_SECONDS = 600.0
 """How often old readings are looked for."""
+IDENTITIES_SECONDS = 3600.0
+"""How often the service looks at its own certificate, and forgets what ended long ago."""
 SHUTDOWN_SECONDS = 5
 """Requests that still run when the service is asked to stop get this long."""
 
@@ -70,14 +90,26 @@ class Config:
     data_dir: Path
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
-    insecure: bool = False
-    """Listen also where others can reach it, without TLS."""
+    insecure_loopback: bool = False
+    """Without TLS and identities; only where nobody else can reach it."""
+    names: tuple[str, ...] = ()
+    """Further names and addresses by which nodes and people reach the service."""
+    policy: Policy = field(default_factory=Policy)
+    """How long certificates live."""
     history_seconds: float = HISTORY_SECONDS
     heartbeat: float = limits.HEARTBEAT
     """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
     retention: Retention = field(default_factory=Retention)
     """How much telemetry is kept."""
+    access: Limits = field(default_factory=Limits)
+    """How often each may ask."""
     clock: Clock = utc_now
+
+
+def sealing(scheme: Scheme, vault: Vault) -> Scheme:
+    """The scheme with Secrets that the vault seals."""
+    secret = replace(SECRET, incoming=vault.incoming)
+    return Scheme(secret if kind is SECRET else kind for kind in scheme.kinds)
 
 
 @asynccontextmanager
@@ -85,6 +117,7 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
     """The application with everything behind it running, until the context ends.
 
     `app.state.quiesce()` ends what would otherwise never end: watches, tails, nodes.
+    `app.state.tell` is what the owner's own commands shall know (`cloud.local`).
     """
     clock, metrics = config.clock, Metrics()
     async with AsyncExitStack() as stack:
@@ -92,18 +125,35 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         database = await Database.open(config.data_dir / "cloud.db")
         stack.push_async_callback(database.close)
         leap = random.randint(1, LEAP_LIMIT)  # noqa: S311 - only has to differ
-        objects = await Objects.open(database, SCHEME, clock, leap=leap)
+        vault = Vault(FileKey(config.data_dir / "secrets.key"))
+        objects = await Objects.open(database, sealing(SCHEME, vault), clock, leap=leap)
         stack.callback(objects.close)
+        credentials = await Credentials.open(database, os.urandom)
+        stack.push_async_callback(credentials.keep_use)
+        await make_admin(credentials, objects, config.data_dir, _now_ns(clock))
+        authorizer = Authorizer(objects)
+        access = AccessApi(database, objects, credentials, authorizer, clock)
         registry = Registry(database, config.data_dir / "registry", clock)
         await registry.start()
         telemetry = TelemetryStore(database, metrics)
         logs = LogStore(database, metrics)
         readings = TelemetryApi(database, telemetry, logs, clock)
         await stack.enter_async_context(app_controller(objects, Artifacts(registry), clock))
-        ports = Ports(objects, telemetry, logs, Nodes(objects, clock), clock, config.heartbeat)
+        ports = Ports(
+            objects, telemetry, logs, Nodes(objects, clock), clock, vault, config.heartbeat
+        )
+        identities = None if config.insecure_loopback else await _identities(config, database)
+        if identities is not None:
+            ports.labels = identities.enrolment.labels
         hub = await stack.enter_async_context(running_hub(database, ports, metrics))
-        chores = _chores(config, database, objects, registry)
+        chores = [*_chores(config, database, objects, registry)]
+        chores.append(_tend(config, database, credentials))
+        if identities is not None:
+            identities.enrolment.send_away = hub.send_away
+            chores.append(_repeat(identities.renew, IDENTITIES_SECONDS))
         await stack.enter_async_context(background(*chores))
+        nodes = identities.rules(objects) if identities is not None else None
+        gate = Gate(database, credentials, authorizer, clock, metrics, nodes, config.access)
 
         async def quiesce() -> None:
             readings.close()
@@ -117,35 +167,44 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
                 *resources.routes(objects, clock),
                 *readings.routes(),
                 *registry_routes(registry),
+                *access.routes(),
                 hub.route(),
                 metrics.route(),
+                *(identities.routes() if identities is not None else ()),
             ],
+            middleware=[Middleware(gate.around)],
             exception_handlers=ERROR_HANDLERS,
         )
         app.state.quiesce = quiesce
+        app.state.identities = identities
+        enrolment = identities.enrolment if identities is not None else None
+        app.state.tell = teller(config.data_dir, credentials, enrolment, clock)
         yield app
 
 
-async def serve(config: Config, started: Callable[[str], None] = lambda _: None) -> None:
+async def serve(
+    config: Config, started: Callable[[str, Starlette], Awaitable[None]] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; `started` gets the URL. Raises InsecureAddress, OSError."""
     check_address(config)
     async with running(config) as app:
         with listen(config) as listener:
             server = Server(app)
-            started(url_of(listener))
+            if started is not None:
+                await started(url_of(listener, secure=not config.insecure_loopback), app)
             await server.serve([listener])
 
 
 def check_address(config: Config) -> None:
-    """Raises InsecureAddress for an address that others can reach, unless that is wished."""
-    if config.insecure or config.host == "localhost":
+    """Raises InsecureAddress for a service without TLS that others could reach."""
+    if not config.insecure_loopback or config.host == "localhost":
         return
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(config.host).is_loopback:
             return
     raise InsecureAddress(
-        f"listen: {config.host} can be reached by others, and there is no TLS yet; "
-        f"use {DEFAULT_HOST}, or say --insecure on a network you trust"
+        f"listen: {config.host} can be reached by others: --insecure-loopback is for "
+        f"{DEFAULT_HOST} alone; leave it out, and the service makes its certificates itself"
     )
 
 
@@ -163,20 +222,24 @@ def listen(config: Config) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, secure: bool) -> str:
     """Where clients find it."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Server(uvicorn.Server):
     """uvicorn that ends open watches first, since it would wait for them for ever."""
 
     def __init__(self, app: Starlette) -> None:
+        identities: Identities | None = app.state.identities
+        context = identities.context if identities is not None else None
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=PeerProtocol,
+                ssl_context_factory=(lambda _config, _default: context) if context else None,
                 ws="wsproto",
                 lifespan="off",
                 log_config=None,
@@ -195,16 +258,33 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+async def _identities(config: Config, database: Database) -> Identities:
+    names = names_of(config.host, config.names)
+    directory = config.data_dir / "pki"
+    return await Identities.open(directory, names, database, config.clock, config.policy)
+
+
 def _chores(
     config: Config, database: Database, objects: Objects, registry: Registry
 ) -> Iterator[Coroutine[Any, Any, None]]:
     async def forget_readings() -> None:
-        now_ns = int(config.clock().timestamp() * 1e9)
-        await sweep(database, config.retention, now_ns)
+        await sweep(database, config.retention, _now_ns(config.clock))
 
     yield _compact(objects, config.history_seconds)
     yield _repeat(registry.collect, GARBAGE_SECONDS)
     yield _repeat(forget_readings, RETENTION_SECONDS)
+
+
+async def _tend(config: Config, database: Database, credentials: Credentials) -> None:
+    async def once() -> None:
+        await credentials.keep_use()
+        await audit.sweep(database, _now_ns(config.clock))
+
+    await _repeat(once, ACCESS_SECONDS)
+
+
+def _now_ns(clock: Clock) -> int:
+    return int(clock().timestamp() * 1e9)
 
 
 async def _compact(objects: Objects, every: float) -> None:

@@ -17,13 +17,21 @@ from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
+from edge.gatekeeper import Gatekeeper
+from edge.identity.errors import IdentityError
+from edge.identity.keeper import JoinSettings, Keeper
+from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer, collect
+from edge.net.address import Address
 from edge.node import VERSION, Identity, Node
+from edge.roots import newer_roots
 from edge.sandbox.engine import Engine
+from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
+from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
 from hal.board import Board
 
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 
 CACHE_LIMIT = 256 << 20
 """Bytes of modules kept; a card has gigabytes, an app is kilobytes."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +78,19 @@ class _Agent:
         """Why the link is down, as logged last: weeks without one shall not fill the log."""
         logs = LogBuffer()
         collect(logs)
-        self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT)
+        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq, store.outbox.last_ns)
+        self._keeper = _keeper(config, self._timekeeper)
+        tls = self._keeper.tls if self._keeper is not None else None
+        self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
+        secrets = SecretKeeper(FileKey(config.state / "secrets.key"))
+        gatekeeper = Gatekeeper(
+            store.meta,
+            root_file=config.trust_root,
+            allow_unsigned=config.allow_unsigned,
+            ask=ask,
+            newer_roots=lambda version: newer_roots(config.cloud, version, tls),
+            now_ns=self._timekeeper.lower_bound_ns,
+        )
         workshop = SandboxWorkshop(
             board=board,
             store=store,
@@ -77,6 +99,8 @@ class _Agent:
             engine=engine,
             directory=config.state,
             registry=config.cloud,
+            secrets=secrets,
+            gatekeeper=gatekeeper,
         )
         identity = Identity(
             name=config.name,
@@ -87,15 +111,16 @@ class _Agent:
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
-        self._timekeeper = Timekeeper(store.meta, store.outbox.last_seq)
-        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper)
+        self._node = Node(identity, store, logs, self._supervisor, self._timekeeper, secrets)
         self._uplink = Uplink(
-            UplinkConfig(config.cloud),
+            UplinkConfig(config.cloud, identity=self._keeper),
             self._node,
             on_link=self._link_changed,
             on_time=self._timekeeper.heard,
         )
         self._node.notify = self._uplink.notify
+        self._node.proven = gatekeeper.proven
+        self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None
         if self._boot is not None:
             self._node.boot = self._boot
@@ -117,6 +142,8 @@ class _Agent:
                 group.create_task(self._node.keep_statuses()),
                 group.create_task(self._timekeeper.run()),
             ]
+            if self._keeper is not None:
+                tasks.append(group.create_task(self._keeper.run()))
             watchdog = self._start_watchdog()
             if self._boot is not None:
                 tasks.append(group.create_task(self._boot.confirm()))
@@ -160,6 +187,22 @@ class _Agent:
         elif link.state is LinkState.WAITING and link.error != self._told:
             self._told = link.error
             _log.warning("link is down: %s", link.error)
+
+
+def _keeper(config: AgentConfig, timekeeper: Timekeeper) -> Keeper | None:
+    """None without TLS, which is for a cloud on this machine that was started so."""
+    address = Address.parse(config.cloud, ("http", "https"))
+    if not address.secure:
+        if address.host not in LOOPBACK:
+            raise IdentityError(f"--cloud: {config.cloud} is not encrypted; use https://")
+        _log.warning(
+            "INSECURE: the link to %s is neither encrypted nor authenticated", config.cloud
+        )
+        return None
+    settings = JoinSettings(
+        config.name, config.cloud, config.token, config.ca_pin, labels=config.labels
+    )
+    return Keeper(settings, config.state / "identity", timekeeper)
 
 
 def _open_board(path: Path | None) -> Board:

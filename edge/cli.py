@@ -1,8 +1,10 @@
 """`skerry agent`: run the agent, or talk to the one that runs on this board."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +14,9 @@ from edge.errors import ControlError
 from edge.wire.limits import NAME_PATTERN
 
 SEVERITY = {3: "error", 4: "warning", 6: "info", 7: "debug"}
+TOKEN_LIMIT = 4096
+"""Characters read of a file with a token; one takes about 120."""
+KEYS_HOME = "~/.config/skerry/keys"
 Json = dict[str, Any]
 OUTBOX_MAX_MB = 64 << 10
 """64 GB: a card's worth; the store's map is three times as large and sparse."""
@@ -24,6 +29,7 @@ def run(args: Namespace) -> int:
 
     from edge.agent import main  # noqa: PLC0415
     from edge.config import AgentConfig  # noqa: PLC0415
+    from edge.identity.local import local_token  # noqa: PLC0415
 
     if not re.match(NAME_PATTERN, args.name):
         raise ControlError(f"--name: {args.name!r} is not a lower-case DNS label of 1-63 letters")
@@ -33,13 +39,23 @@ def run(args: Namespace) -> int:
         name=args.name,
         cloud=args.cloud,
         labels=_pairs(args.label, "--label"),
+        token=_secret(args.token) or local_token(args.cloud),
+        ca_pin=args.ca_pin,
         board=args.board,
         state=args.state,
         outbox_limit=args.outbox << 20,
         runtime=args.runtime,
+        trust_root=args.trust_root or _desk_root(),
+        allow_unsigned=args.allow_unsigned,
         boot_facts=args.boot_facts,
     )
     return asyncio.run(main(config))
+
+
+def _desk_root() -> Path | None:
+    """The root of who makes keys and runs an agent on one desk; a board has none."""
+    root = Path(os.environ.get("SKERRY_KEYS", KEYS_HOME)).expanduser() / "root.cose"
+    return root if root.exists() else None
 
 
 def status(args: Namespace) -> None:
@@ -136,6 +152,14 @@ def _link(link: Json) -> str:
     if link.get("next_try") is not None:
         text += f"; next try in {link['next_try']:.0f} s"
     return text
+
+
+def _secret(text: str | None) -> str | None:
+    """The value of an option that is a secret, or of the file it names with @."""
+    if text is None or not text.startswith("@"):
+        return text
+    with Path(text[1:]).open(encoding="ascii") as file:
+        return file.read(TOKEN_LIMIT).strip()
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:

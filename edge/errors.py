@@ -4,8 +4,10 @@ AgentError
 ├── GrantError (ValueError)    an app's grant does not fit the board
 ├── PrepareError               an app's code cannot be fetched or compiled
 │   ├── RetryableError         the network or the disk: trying again can help
-│   └── UnusableError          the bytes themselves: only another version helps
+│   ├── UnusableError          the bytes themselves: only another version helps
+│   └── RefusedError           nobody who may has signed it; carries a reason
 ├── ControlError (ValueError)  a request on the control socket that cannot be served
+├── TrustConfigError (ValueError) the root of trust that was given cannot be used
 └── ScenarioError (ValueError) an app's test, its manifest or its module is not in order
 """
 
@@ -28,6 +30,19 @@ class RetryableError(PrepareError):
 
 class UnusableError(PrepareError):
     """Only another version of the app can help."""
+
+
+class RefusedError(PrepareError):
+    """The signature does not allow it; `curable` when a newer root of trust may."""
+
+    def __init__(self, reason: str, message: str, *, curable: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.curable = curable
+
+
+class TrustConfigError(AgentError, ValueError):
+    """The file with the root of trust is missing or is none."""
 
 
 class ControlError(AgentError, ValueError):

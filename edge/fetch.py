@@ -9,7 +9,6 @@ import asyncio
 import errno
 import hashlib
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from edge.net.errors import BadPeerError, NetError, StatusError
 from edge.net.http import Response, get
+from edge.net.stream import Tls
 from edge.wire.messages import Module
 from hal import clock
 
@@ -56,7 +56,7 @@ class ArtifactCache:
         directory: Path,
         limit_bytes: int,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], Tls] | None = None,
         idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._directory = directory
@@ -140,7 +140,7 @@ class ArtifactCache:
         async with get(
             url,
             headers=headers,
-            tls=self._tls,
+            tls=self._tls() if self._tls is not None else None,
             connect_timeout=CONNECT_TIMEOUT,
             idle_timeout=self._idle_timeout,
         ) as response:

@@ -26,6 +26,10 @@ def resolve(spec: DesiredApp, board: Board) -> dict[str, HardwareGrant]:
     found: dict[str, HardwareGrant] = {}
     for name, grant in spec.manifest.grants.items():
         resource = spec.grants.get(name)
+        if grant.kind is GrantKind.SECRET and (resource is None or name in spec.secrets):
+            if resource is None and not grant.optional:
+                raise GrantError(f"grants.{name}: the app needs a secret; grant secret:NAME/KEY")
+            continue
         if resource is not None:
             found[name] = _grant(name, grant, resource, board)
         elif not grant.optional:
@@ -38,6 +42,8 @@ def resolve(spec: DesiredApp, board: Board) -> dict[str, HardwareGrant]:
 
 def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGrant:
     i2c = grant.kind is GrantKind.I2C
+    if grant.kind is GrantKind.SECRET:
+        raise GrantError(f"grants.{name}: the cloud did not send the secret {resource!r}")
     base, address = _i2c(name, resource) if i2c else (resource, 0)
     if base not in board.resources():
         raise GrantError(

@@ -69,10 +69,11 @@ class AppLife:
         self._running: DesiredApp | None = None
         self._started_at = 0.0
         self._stopping = False
-        self._prepared = ""
+        self._prepared: DesiredApp | None = None
         self._preparing: DesiredApp | None = None
         self._prepare_tries = 0
         self._problem = ""
+        self._reason = ""
         self._unusable = False
         self._last_end: Exit | None = None
         self._ended_spec: DesiredApp | None = None
@@ -85,7 +86,8 @@ class AppLife:
 
     def want(self, spec: DesiredApp, generation: int) -> None:
         """The cloud wants this spec; a change of anything but the twin starts afresh."""
-        if self._target is None or _differs(self._target, spec):
+        changed = self._target is None or _differs(self._target, spec)
+        if changed or not _same_artifact(self._target, spec):
             self._unusable = False
             self._problem = ""
             self._prepare_tries = 0
@@ -124,20 +126,26 @@ class AppLife:
     def prepared(self) -> None:
         """The module of the last Prepare can be started."""
         if self._preparing is not None:
-            self._prepared = self._preparing.module.digest
+            self._prepared = self._preparing
         self._preparing = None
         self._compiling = False
         self._problem = ""
         self._prepare_tries = 0
 
-    def prepare_failed(self, message: str, *, unusable: bool, now: float) -> None:
-        """The last Prepare failed; a retryable failure is tried again with a growing delay."""
+    def prepare_failed(
+        self, message: str, *, unusable: bool, now: float, reason: str = ""
+    ) -> None:
+        """The last Prepare failed; a retryable failure is tried again with a growing delay.
+
+        With a `reason` the app was refused, and is Failed even while it is tried again.
+        """
         stale = self._target is None or self._preparing != self._target
         self._preparing = None
         self._compiling = False
         if stale:
             return
         self._problem = message
+        self._reason = reason
         self._unusable = unusable
         self._prepare_tries += 1
         self._not_before = now + min(2.0 ** (self._prepare_tries - 1), PREPARE_RETRY_MAX)
@@ -161,7 +169,7 @@ class AppLife:
         self._last_end, self._ended_spec = end, spec
         if end.kind is ExitKind.FAILED:
             self._unusable = True
-            self._problem = end.message
+            self._problem, self._reason = end.message, ""
             return
         self.restarts += 1
         self._failures = 1 if ran >= spec.restart.settle else self._failures + 1
@@ -198,7 +206,7 @@ class AppLife:
         if self._needs_prepare(target, now):
             self._preparing = target
             actions.append(Prepare(target))
-        if self._prepared != target.module.digest or self._unusable:
+        if not _same_artifact(self._prepared, target) or self._unusable:
             return actions
         if self._running is None:
             if self._may_start(now):
@@ -220,7 +228,7 @@ class AppLife:
         deadlines: list[float] = []
         if self._running is not None and not self._ready(now):
             deadlines.append(self._started_at + self._running.restart.settle)
-        waits = self._running is None or self._prepared != self._target.module.digest
+        waits = self._running is None or not _same_artifact(self._prepared, self._target)
         if waits and self._not_before > now and not self._unusable:
             deadlines.append(self._not_before)
         return min(deadlines, default=None)
@@ -273,8 +281,8 @@ class AppLife:
         message = self._problem
         if self._running is not None:
             message += f"; version {self._running.manifest.version} keeps running"
-        if self._unusable:
-            return AppState.FAILED, "Unusable", message
+        if self._unusable or self._reason:
+            return AppState.FAILED, self._reason or "Unusable", message
         return AppState.FETCHING, "Retrying", message
 
     def _end_state(self, end: Exit, now: float) -> tuple[AppState, str, str]:
@@ -305,7 +313,7 @@ class AppLife:
         return [Stop()]
 
     def _needs_prepare(self, target: DesiredApp, now: float) -> bool:
-        missing = self._prepared != target.module.digest
+        missing = not _same_artifact(self._prepared, target)
         waiting = self._unusable or now < self._not_before
         return missing and self._preparing is None and not waiting
 
@@ -324,6 +332,17 @@ class AppLife:
     def _ready(self, now: float) -> bool:
         spec = self._running
         return spec is not None and now - self._started_at >= spec.restart.settle
+
+
+def _same_artifact(one: DesiredApp | None, other: DesiredApp | None) -> bool:
+    """Whether what was admitted and made ready for one is so for the other, to the last byte."""
+    if one is None or other is None:
+        return False
+    return (one.manifest, one.module, one.signature) == (
+        other.manifest,
+        other.module,
+        other.signature,
+    )
 
 
 def _differs(old: DesiredApp, new: DesiredApp) -> bool:

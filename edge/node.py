@@ -12,6 +12,7 @@ import msgspec
 
 from edge.boot import Boot
 from edge.logbuffer import LogBuffer
+from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.store.errors import StoreError
 from edge.store.outbox import Outbox
@@ -70,7 +71,9 @@ class Node:
         logs: LogBuffer,
         supervisor: Supervisor,
         timekeeper: Timekeeper,
+        secrets: SecretKeeper,
     ) -> None:
+        self._secrets = secrets
         self.identity = identity
         self.outbox = _TimedOutbox(store.outbox, timekeeper)
         self.logs = logs
@@ -78,6 +81,10 @@ class Node:
         """This start of the board, where there is an image to tell it."""
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
+        self.proven: Callable[[str], None] = lambda _digest: None
+        """Called on a thread with the digest of a module that runs well."""
+        self.trust: Callable[[], tuple[int, bool]] = lambda: (0, False)
+        """Version of the root of trust, and whether unsigned apps run."""
         self._store = store
         self._supervisor = supervisor
         self._kept: dict[str, tuple[AppState, int]] = {}
@@ -118,11 +125,13 @@ class Node:
             labels=dict(identity.labels),
             board=identity.board,
             resources=list(identity.resources),
+            root=self.trust()[0],
+            unsigned=self.trust()[1],
         )
 
     async def apply(self, step: DesiredStep) -> int:
         """Persist a step, then work towards it; raises BaseMismatchError."""
-        await asyncio.to_thread(self._store.desired.apply, step)
+        await asyncio.to_thread(self._keep_step, step)
         self._supervisor.want(self._wanted())
         return step.revision
 
@@ -175,12 +184,18 @@ class Node:
             await asyncio.to_thread(self._store.reported.remove, APP, name)
             del self._kept[name]
         for name, status in statuses.items():
+            if status.ready:
+                await asyncio.to_thread(self.proven, status.digest)
             if self._kept.get(name) != (status.state, status.restarts):
                 data = encode_app_status(status)
                 await asyncio.to_thread(self._store.reported.put, APP, name, data)
                 self._kept[name] = (status.state, status.restarts)
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _keep_step(self, step: DesiredStep) -> None:
+        """No secret reaches the disk unsealed; any thread."""
+        self._store.desired.apply(self._secrets.seal_step(step))
 
     def _wanted(self) -> dict[str, tuple[DesiredApp, int]]:
         wanted: dict[str, tuple[DesiredApp, int]] = {}

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from edge.errors import ControlError, GrantError, PrepareError, UnusableError
+from edge.errors import ControlError, GrantError, PrepareError, RefusedError, UnusableError
 from edge.lifecycle import (
     STOP_GRACE,
     AppLife,
@@ -176,7 +176,12 @@ class Supervisor:
             life.prepared()
         except (PrepareError, GrantError, OSError) as error:
             unusable = isinstance(error, UnusableError | GrantError)
-            life.prepare_failed(str(error), unusable=unusable, now=clock.monotonic())
+            reason = ""
+            if isinstance(error, RefusedError):
+                unusable, reason = not error.curable, error.reason
+            life.prepare_failed(
+                str(error), unusable=unusable, now=clock.monotonic(), reason=reason
+            )
         finally:
             self._preparing.pop(life.name, None)
             self._wake.set()

@@ -6,14 +6,16 @@ upgrade must mend (refused, replaced, no common version) with the longest delay.
 
 import asyncio
 import random
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from edge.connection import Connection, UplinkPorts, Wakes
+from edge.errors import AgentError
 from edge.net.address import Address
 from edge.net.errors import NetError, StatusError
+from edge.net.stream import Tls
 from edge.net.websocket import WebSocket
 from edge.wire import limits
 from edge.wire.backoff import Backoff
@@ -26,7 +28,7 @@ SUBPROTOCOL = "skerry.v1"
 SETTLE = 10.0
 """Seconds online after which a connection counts as good; else a cloud that welcomes and drops
 would be tried again at once, for ever."""
-_UNAUTHORIZED = frozenset({401, 403, 404})
+_UNAUTHORIZED = frozenset({401, 403, 404, 409})
 """Statuses of an upgrade that only a person can mend."""
 
 
@@ -36,10 +38,26 @@ class UplinkConfig:
 
     url: str
     """The cloud's base: `https://cloud.example:8443`."""
-    tls: ssl.SSLContext | None = None
-    """For https; None: the system's trust."""
+    identity: "IdentityPort | None" = None
+    """For https: who this node is and whom it trusts; None: the system's trust, no certificate."""
     connect_timeout: float = limits.HANDSHAKE_TIMEOUT
     """Seconds for the connection and again for its upgrade."""
+
+
+class IdentityPort(Protocol):
+    """What is needed of the node's identity: `edge.identity.keeper.Keeper`."""
+
+    async def prepare(self) -> Tls:
+        """TLS for the next connection, after joining or renewing. Raises NetError, AgentError."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """A connection was made and broke before the session opened."""
+        ...
+
+    def heard(self, cloud_ns: int) -> None:
+        """The cloud said its time on an authenticated connection."""
+        ...
 
 
 class LinkState(Enum):
@@ -130,12 +148,14 @@ class Uplink:
     async def _attempt(self) -> tuple[str, float]:
         """One connection from its first byte to its end: why it ended, seconds to wait."""
         try:
+            identity = self._config.identity
+            tls = await identity.prepare() if identity is not None else None
             url = f"ws{self._config.url.removeprefix('http').rstrip('/')}{CONNECT_PATH}"
             socket = await WebSocket.connect(
                 url,
                 subprotocol=SUBPROTOCOL,
                 within=self._config.connect_timeout,
-                tls=self._config.tls,
+                tls=tls,
             )
             if self._stopping:
                 socket.abort()
@@ -143,8 +163,12 @@ class Uplink:
             self._connection = Connection(socket, self._ports, self._wakes, self._opened)
             closed = await self._connection.run()
         except NetError as error:
+            if self._config.identity is not None:
+                self._config.identity.failed(error)
             lasting = isinstance(error, StatusError) and error.status in _UNAUTHORIZED
             return str(error), self._delay(soon=not lasting)
+        except AgentError as error:
+            return str(error), self._delay(soon=False)
         except Exception as error:  # noqa: BLE001 (a port failed; the node must stay reachable)
             return _describe(error), self._delay(soon=True)
         finally:
@@ -167,6 +191,8 @@ class Uplink:
             self._hurry.clear()
 
     def _opened(self, time_ns: int) -> None:
+        if self._config.identity is not None:
+            self._config.identity.heard(time_ns)
         if self._on_time is not None:
             self._on_time(time_ns)
         self._show(LinkState.ONLINE, "")

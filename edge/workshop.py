@@ -1,12 +1,16 @@
-"""Makes apps ready and starts them: registry → cache → compiler → sandbox."""
+"""Makes apps ready and starts them: gatekeeper → registry → cache → compiler → sandbox."""
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge.errors import RetryableError, UnusableError
+import msgspec
+
+from edge.errors import GrantError, RetryableError, UnusableError
 from edge.fetch import ArtifactCache, FetchError
+from edge.gatekeeper import Gatekeeper
 from edge.grants import resolve
 from edge.logbuffer import LogBuffer
 from edge.sandbox.compile import compile_module
@@ -15,6 +19,7 @@ from edge.sandbox.errors import CompileError, InvalidModuleError
 from edge.sandbox.exits import Exit
 from edge.sandbox.guest import Guest
 from edge.sandbox.setup import GuestSetup
+from edge.secrets import SecretKeeper
 from edge.services import AppServices
 from edge.store import Store
 from edge.wire.messages import DesiredApp, Module, Scalar
@@ -46,7 +51,7 @@ class SandboxRun:
 class SandboxWorkshop:
     """The agent's `Workshop`. `prepare` runs on the loop, guests on threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of
         self,
         *,
         board: Board,
@@ -56,7 +61,10 @@ class SandboxWorkshop:
         engine: Engine,
         directory: Path,
         registry: str,
+        secrets: SecretKeeper,
+        gatekeeper: Gatekeeper,
     ) -> None:
+        self._secrets = secrets
         self._board = board
         self._store = store
         self._logs = logs
@@ -65,18 +73,24 @@ class SandboxWorkshop:
         self._compiled = directory / "compiled"
         self._data = directory / "data"
         self._registry = registry
-        self._ready: dict[str, Path] = {}
+        self._gatekeeper = gatekeeper
+        self._ready: dict[bytes, Path] = {}
+        """Code by what was admitted: manifest, module and signature together."""
 
     async def prepare(self, spec: DesiredApp, compiling: Callable[[], None]) -> None:
-        """Fetch, verify and compile the module; an unusable grant is told before any download."""
+        """Have it admitted, fetched and compiled; what is refused is refused before any download.
+
+        The signature names the module's digest, and neither cache nor compiler takes other bytes.
+        """
         resolve(spec, self._board)
+        await self._gatekeeper.admit(spec)
         try:
             wasm = await self._cache.fetch(self._registry, spec.module)
         except FetchError as error:
             raise RetryableError(str(error)) from error
         compiling()
         try:
-            self._ready[spec.module.digest] = await compile_module(wasm, self._compiled)
+            self._ready[_artifact(spec)] = await compile_module(wasm, self._compiled)
         except InvalidModuleError as error:
             if not await self._is_intact(spec.module):
                 raise RetryableError("the module was damaged on the disk; fetched anew") from error
@@ -98,6 +112,9 @@ class SandboxWorkshop:
         report_twin: Callable[[str, Scalar], None],
     ) -> SandboxRun:
         """Start the app on a thread."""
+        code = self._ready.get(_artifact(spec))
+        if code is None:
+            raise GrantError("this version was never admitted here; restart the agent")
         data = self._data / name
         data.mkdir(parents=True, exist_ok=True)
         services = AppServices(name, spec, self._store, self._logs, report_twin)
@@ -107,8 +124,9 @@ class SandboxWorkshop:
             data_dir=data,
             limits=spec.limits,
             grants=resolve(spec, self._board),
+            secrets=self._secrets.openers(name, spec),
         )
-        guest = Guest(self._engine, self._ready[spec.module.digest], setup)
+        guest = Guest(self._engine, code, setup)
         guest.start(ended)
         return SandboxRun(guest, services)
 
@@ -123,3 +141,8 @@ class SandboxWorkshop:
             for path in self._data.iterdir():
                 if path.name not in wanted:
                     self.forget(path.name)
+
+
+def _artifact(spec: DesiredApp) -> bytes:
+    content = msgspec.msgpack.encode((spec.manifest, spec.module, spec.signature))
+    return hashlib.sha256(content).digest()

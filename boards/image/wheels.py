@@ -16,9 +16,9 @@ from boards.image.errors import PackageError
 from boards.image.tools import run
 from boards.packages import Say, sha256_of
 
-NATIVE = ("cbor2", "gpiod", "lmdb", "msgspec", "wasmtime")
+NATIVE = ("cbor2", "cffi", "cryptography", "gpiod", "lmdb", "msgspec", "wasmtime")
 """Hold machine code: their wheels must name the architecture."""
-PURE = ("h11", "pyserial", "smbus2", "wsproto")
+PURE = ("h11", "pycparser", "pyserial", "smbus2", "wsproto")
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 

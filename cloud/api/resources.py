@@ -1,6 +1,6 @@
 """Routes of every kind: collection, object, status subresource. Generic over kinds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -83,7 +83,7 @@ class Resource:
                 self._table(request, page.items, page.revision, token=page.token)
             )
         return http.json_response(
-            render.object_list(self._kind, page.items, page.revision, page.token)
+            render.object_list(self._kind, self._shown(page.items), page.revision, page.token)
         )
 
     async def read(self, request: Request) -> Response:
@@ -101,6 +101,7 @@ class Resource:
         obj = admit(self._kind, body, self._namespace(request) or "")
         if obj.metadata.resource_version:
             raise BadRequest("metadata.resourceVersion: must not be set on objects to be created")
+        obj = self._kind.incoming(obj, None)
         return self._answer(request, await self._objects.create(obj), 201)
 
     async def replace(self, request: Request, *, status: bool) -> Response:
@@ -145,7 +146,7 @@ class Resource:
         await _delete_options(request)
         gone = await self._objects.delete_all(self._kind.type, self._query(request))
         return http.json_response(
-            render.object_list(self._kind, gone, self._objects.head, token="")
+            render.object_list(self._kind, self._shown(gone), self._objects.head, token="")
         )
 
     async def _modify(
@@ -160,7 +161,10 @@ class Resource:
 
         def apply(current: Object) -> Object:
             wanted: Object = admit(
-                self._kind, change(msgspec.to_builtins(current)), namespace or "", status=status
+                self._kind,
+                change(msgspec.to_builtins(self._kind.outgoing(current))),
+                namespace or "",
+                status=status,
             )
             if wanted.metadata.name != name:
                 raise Invalid(
@@ -168,6 +172,7 @@ class Resource:
                     "a name cannot change"
                 )
             if not status:
+                wanted = self._kind.incoming(wanted, current)
                 return structs.replace(wanted, status=current.status)
             metadata = structs.replace(
                 current.metadata,
@@ -189,7 +194,7 @@ class Resource:
         def show(obj: Object) -> Any:
             nonlocal first
             if not as_table:
-                return obj
+                return self._kind.outgoing(obj)
             revision = obj.metadata.resource_version
             shown = self._table(request, [obj], revision, columns=first)
             first = False
@@ -227,7 +232,10 @@ class Resource:
             return http.json_response(
                 self._table(request, [obj], obj.metadata.resource_version), code
             )
-        return http.json_response(obj, code)
+        return http.json_response(self._kind.outgoing(obj), code)
+
+    def _shown(self, objects: Iterable[Any]) -> list[Any]:
+        return [self._kind.outgoing(each) for each in objects]
 
     def _table(
         self,
@@ -241,7 +249,7 @@ class Resource:
         include = request.query_params.get("includeObject") or "Metadata"
         return render.table(
             self._kind,
-            items,
+            self._shown(items),
             self._clock(),
             include=include,
             revision=revision,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from cloud.client import context
 from cloud.client.errors import InputError, RefusedError, UnreachableError
 
 GROUP = "/apis/skerry.dev/v1alpha1"
@@ -22,9 +23,19 @@ Json = dict[str, Any]
 class Client:
     """One cloud. `with` closes its connections."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """`token` None: the one that is kept for this cloud."""
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, follow_redirects=False)
+        check_scheme(self.url)
+        known = context.find(self.url)
+        sent = known.token if token is None else token
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"authorization": f"Bearer {sent}"} if sent else {},
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            verify=context.tls(known) if self.url.startswith("https:") else False,
+        )
         self._resources: dict[str, Json] | None = None
 
     def __enter__(self) -> Self:
@@ -155,10 +166,22 @@ class Client:
         return resource
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return UnreachableError(
+                f"{self.url} shows a certificate that is not trusted here ({error}). Trust its CA: "
+                f"skerry trust {self.url} --pin sha256:…, with the pin of `skerry ca show`"
+            )
         return UnreachableError(
             f"no cloud answers at {self.url} ({str(error) or type(error).__name__}). "
             "Start one with `skerry cloud`, or name another: --cloud URL or SKERRY_CLOUD=URL"
         )
+
+
+def check_scheme(url: str) -> None:
+    """Raises InputError for plain HTTP to anywhere but this machine."""
+    host = httpx.URL(url).host
+    if url.startswith("http:") and host not in {"127.0.0.1", "localhost", "::1"}:
+        raise InputError(f"--cloud: {url} is not encrypted; use https://")
 
 
 def _accept(*, table: bool) -> dict[str, str]:

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from cloud.client import output
 from cloud.client.api import Client, Json
 from cloud.client.errors import ClientError, InputError
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_manifest, digest_of, push, signatures
+from cloud.client.signing import sign_app
 from edge.wire.limits import MODULE_LIMIT
 from edge.wire.manifest import AppManifest
 
@@ -44,7 +45,7 @@ def load(directory: Path) -> tuple[AppManifest, bytes]:
 def push_app(args: Namespace) -> None:
     """Push a built app and print its reference."""
     with Client(args.cloud) as client:
-        reference, digest = _push(client, Path(args.directory), args.tag)
+        reference, digest = _push(client, Path(args.directory), args.tag, args)
     if args.output == "table":
         print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
     else:
@@ -57,7 +58,7 @@ def deploy(args: Namespace) -> None:
     with Client(args.cloud) as client:
         directory = Path(args.app)
         if directory.is_dir():
-            reference, digest = _push(client, directory, None)
+            reference, digest = _push(client, directory, None, args)
             pinned: Json = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
@@ -76,10 +77,14 @@ def deploy(args: Namespace) -> None:
         output.show(found, args.output)
 
 
-def _push(client: Client, directory: Path, tag: str | None) -> tuple[Reference, str]:
+def _push(
+    client: Client, directory: Path, tag: str | None, args: Namespace
+) -> tuple[Reference, str]:
     manifest, module = load(directory)
     reference = Reference.parse(f"{manifest.name}:{tag or manifest.version.replace('+', '_')}")
     manifest_json = json.dumps(msgspec.to_builtins(manifest), sort_keys=True).encode()
+    held = signatures(client, reference.repository, digest_of(app_manifest(manifest_json, module)))
+    signature = sign_app(client, manifest, module, held, args)
     with tqdm(
         total=len(manifest_json) + len(module),
         unit="B",
@@ -87,7 +92,11 @@ def _push(client: Client, directory: Path, tag: str | None) -> tuple[Reference, 
         desc=f"push {reference.repository}:{reference.version}",
         disable=None,  # quiet when not a terminal
     ) as bar:
-        digest = push(client, reference, manifest_json, module, lambda n, _: bar.update(n - bar.n))
+        digest = push(
+            *(client, reference, manifest_json, module),
+            lambda sent, _: bar.update(sent - bar.n),
+            signature=signature,
+        )
     return reference, digest
 
 

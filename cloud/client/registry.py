@@ -4,6 +4,7 @@ Distribution spec v1.1. Blobs that the registry has are not sent again; large on
 that progress is true and an interrupted push can be repeated cheaply.
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -17,11 +18,23 @@ import httpx
 
 from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
-from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, OCI_MANIFEST
+from cloud.registry.media import (
+    ARTIFACT_TYPE,
+    CONFIG_TYPE,
+    COSE_TYPE,
+    EMPTY_TYPE,
+    MODULE_TYPE,
+    OCI_MANIFEST,
+    ROOT_TYPE,
+    SIGNATURE_TYPE,
+    signature_tag,
+)
+from edge.trust.root import ROOT_REPOSITORY
 
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
 
+_EMPTY = b"{}"
 _REFERENCE = re.compile(
     r"^(?P<repository>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?$"
@@ -70,17 +83,35 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
+def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
+    """The OCI manifest of an app; equal content has equal bytes."""
+    return _manifest(
+        ARTIFACT_TYPE,
+        _held(CONFIG_TYPE, manifest_json).descriptor(),
+        _held(MODULE_TYPE, module).descriptor(),
+    )
+
+
 def push(
     client: Client,
     reference: Reference,
     manifest_json: bytes,
     module: bytes,
     progress: Progress = lambda _sent, _total: None,
+    *,
+    signature: bytes = b"",
 ) -> str:
-    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest."""
-    config = Blob.of(CONFIG_TYPE, io.BytesIO(manifest_json))
-    layer = Blob.of(MODULE_TYPE, io.BytesIO(module))
-    return push_artifact(client, reference, ARTIFACT_TYPE, config, layer, progress)
+    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
+
+    The signature goes first: an App that waits for this tag never sees it unsigned.
+    """
+    body = app_manifest(manifest_json, module)
+    if signature:
+        _push_signature(client, reference.repository, body, signature)
+    config = _held(CONFIG_TYPE, manifest_json)
+    return push_artifact(
+        client, reference, ARTIFACT_TYPE, config, _held(MODULE_TYPE, module), progress
+    )
 
 
 def push_artifact(
@@ -96,23 +127,87 @@ def push_artifact(
     _push_blob(client, reference.repository, config, lambda sent: progress(sent, total))
     before = config.size
     _push_blob(client, reference.repository, layer, lambda sent: progress(before + sent, total))
-    body = json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": artifact_type,
-            "config": config.descriptor(),
-            "layers": [layer.descriptor()],
-        },
-        sort_keys=True,
-    ).encode()
+    body = _manifest(artifact_type, config.descriptor(), layer.descriptor())
+    _put(client, reference.repository, reference.version, body)
+    return digest_of(body)
+
+
+def signatures(client: Client, repository: str, digest: str) -> bytes:
+    """What is there of an artifact's signatures; nothing when there are none."""
+    found = _find(client, repository, signature_tag(digest))
+    if found is None:
+        return b""
+    layer = found["layers"][0]["digest"]
+    return client.request("GET", f"/v2/{repository}/blobs/{layer}").content
+
+
+def push_root(client: Client, version: int, root: bytes) -> bool:
+    """Publish a root of trust; False when it is there. InputError when another one is."""
+    found = _find(client, ROOT_REPOSITORY, str(version))
+    if found is not None:
+        if found["layers"][0]["digest"] != digest_of(root):
+            raise InputError(
+                f"{client.url} publishes another version {version} of the root of trust: these are "
+                "the keys of another fleet, or of an older copy; see `skerry keys list`"
+            )
+        return False
+    empty, layer = _held(EMPTY_TYPE, _EMPTY), _held(COSE_TYPE, root)
+    for blob in (empty, layer):
+        _push_blob(client, ROOT_REPOSITORY, blob, _ignore)
+    inline = {"data": base64.b64encode(root).decode()}
+    body = _manifest(ROOT_TYPE, empty.descriptor(), layer.descriptor() | inline)
+    _put(client, ROOT_REPOSITORY, str(version), body)
+    return True
+
+
+def root_version(client: Client) -> int:
+    """Newest root of trust that the cloud publishes; 0 when none."""
+    try:
+        found = client.json("GET", f"/v2/{ROOT_REPOSITORY}/tags/list")
+    except RefusedError as error:
+        if error.code == NOT_FOUND:
+            return 0
+        raise
+    return max((int(tag) for tag in found["tags"] if tag.isdecimal()), default=0)
+
+
+def _push_signature(client: Client, repository: str, signed: bytes, signature: bytes) -> None:
+    """Beside the manifest `signed`, whether that is there yet or not."""
+    empty, layer = _held(EMPTY_TYPE, _EMPTY), _held(COSE_TYPE, signature)
+    for blob in (empty, layer):
+        _push_blob(client, repository, blob, _ignore)
+    subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(signed), "size": len(signed)}
+    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject)
+    _put(client, repository, signature_tag(digest_of(signed)), carrier)
+
+
+def _manifest(artifact_type: str, config: Json, layer: Json, subject: Json | None = None) -> bytes:
+    body: Json = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": config,
+        "layers": [layer],
+    }
+    return json.dumps(body | ({"subject": subject} if subject else {}), sort_keys=True).encode()
+
+
+def _put(client: Client, repository: str, reference: str, body: bytes) -> None:
     client.request(
         "PUT",
-        f"/v2/{reference.repository}/manifests/{reference.version}",
+        f"/v2/{repository}/manifests/{reference}",
         content=body,
         headers={"content-type": OCI_MANIFEST},
     )
-    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def _find(client: Client, repository: str, reference: str) -> Json | None:
+    try:
+        return client.json("GET", f"/v2/{repository}/manifests/{reference}")
+    except RefusedError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
 
 
 def _push_blob(
@@ -148,3 +243,16 @@ def _exists(client: Client, repository: str, digest: str) -> bool:
             return False
         raise
     return True
+
+
+def _ignore(_sent: int) -> None:
+    """Small blobs need no progress."""
+
+
+def _held(media_type: str, data: bytes) -> Blob:
+    return Blob.of(media_type, io.BytesIO(data))
+
+
+def digest_of(blob: bytes) -> str:
+    """`sha256:…`."""
+    return "sha256:" + hashlib.sha256(blob).hexdigest()

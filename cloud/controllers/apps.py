@@ -6,7 +6,7 @@ spec and artifact do not fit each other, nothing on nodes is touched.
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from msgspec import structs
@@ -21,10 +21,12 @@ from cloud.kinds.app import App, AppStatus
 from cloud.kinds.appinstance import AppInstance
 from cloud.kinds.meta import DEFAULT_NAMESPACE, LABEL_APP, O
 from cloud.kinds.node import Node, is_ready
+from cloud.kinds.secret import Secret
 from cloud.registry.errors import ArtifactError, ArtifactNotFoundError, RegistryError
 from cloud.store.objects import Objects, Preconditions, Query
 from cloud.store.selectors import label_equals
 from cloud.store.watch import Event, EventType
+from cloud.vault import names_in
 
 ARTIFACT_RETRY = 5.0
 """Seconds until a missing or bad artifact is looked for again: it may be pushed after the App."""
@@ -75,6 +77,7 @@ class AppController:
         yield follow(self._objects, App, self._on_app, self._apps.clear)
         yield follow(self._objects, AppInstance, self._on_instance)
         yield follow(self._objects, Node, self._on_node, self._nodes.clear)
+        yield follow(self._objects, Secret, self._on_secret)
 
     async def reconcile(self, key: Key) -> float | None:
         """One look at one App."""
@@ -100,7 +103,7 @@ class AppController:
             await self._write_status(app, unusable(app, reason, str(error), now), pinned)
             return ARTIFACT_RETRY
         try:
-            desired = desired_app(app.spec, resolved)
+            desired = desired_app(app.spec, resolved, await self._secrets(app))
         except SpecError as error:
             status = unusable(app, error.reason, error.message, now)
             await self._write_status(app, status, resolved.digest)
@@ -111,6 +114,14 @@ class AppController:
         await self._write_status(app, plan.status, resolved.digest)
         await self._carry_out(plan)
         return plan.again.total_seconds() if plan.again is not None else None
+
+    async def _secrets(self, app: App) -> dict[str, Secret]:
+        """Those that the App's grants name, as far as they are there."""
+        found: dict[str, Secret] = {}
+        for name in names_in(app.spec.grants):
+            with suppress(NotFound):
+                found[name] = await self._objects.get(Secret, name, app.metadata.namespace)
+        return found
 
     async def _write_status(self, app: App, status: AppStatus, digest: str) -> None:
         """Store the status if the App still has the spec it was made for; raises Conflict."""
@@ -169,6 +180,10 @@ class AppController:
 
     def _on_instance(self, event: Event[AppInstance]) -> None:
         self.queue.add(Key(event.object.metadata.namespace, event.object.spec.app))
+
+    def _on_secret(self, _: Event[Secret]) -> None:
+        for key in self._apps:
+            self.queue.add(key)
 
     def _on_node(self, event: Event[Node]) -> None:
         node = event.object

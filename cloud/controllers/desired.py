@@ -5,6 +5,7 @@ Everything that can be known wrong before a node is touched is found here.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -12,8 +13,10 @@ from msgspec import structs
 
 from cloud.errors import CloudError
 from cloud.kinds.app import App, AppSpec, merged
-from edge.wire.manifest import AppManifest, TwinProperty, TwinType
-from edge.wire.messages import DesiredApp, Module, Scalar
+from cloud.kinds.secret import Secret, digest_of
+from cloud.vault import PREFIX
+from edge.wire.manifest import AppManifest, GrantKind, TwinProperty, TwinType
+from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -45,9 +48,16 @@ class Resolved(Protocol):
         """Its code."""
         ...
 
+    @property
+    def signature(self) -> bytes:
+        """Who vouches for it; nothing when nobody does."""
+        ...
 
-def desired_app(spec: AppSpec, resolved: Resolved) -> DesiredApp:
-    """What each selected node shall run; raises SpecError naming the field."""
+
+def desired_app(
+    spec: AppSpec, resolved: Resolved, secrets: Mapping[str, Secret] = MappingProxyType({})
+) -> DesiredApp:
+    """What each selected node shall run, of these Secrets; raises SpecError naming the field."""
     manifest = resolved.manifest
     _check_grants(spec, manifest)
     problems = list(twin_problems(manifest, spec.twin))
@@ -60,6 +70,8 @@ def desired_app(spec: AppSpec, resolved: Resolved) -> DesiredApp:
         twin=spec.twin,
         limits=_override("limits", manifest.limits, spec.limits),
         restart=_override("restart", manifest.restart, spec.restart),
+        secrets=_granted(spec, manifest, secrets),
+        signature=resolved.signature,
     )
 
 
@@ -134,6 +146,29 @@ def _check_grants(spec: AppSpec, manifest: AppManifest) -> None:
                 "GrantUnknown",
                 f"spec.grants.{name}: the app does not ask for it; it asks for {have}",
             )
+
+
+def _granted(
+    spec: AppSpec, manifest: AppManifest, secrets: Mapping[str, Secret]
+) -> dict[str, GrantedSecret]:
+    """References only: the hub adds the values for the node."""
+    found: dict[str, GrantedSecret] = {}
+    for grant, resource in spec.grants.items():
+        if manifest.grants[grant].kind is not GrantKind.SECRET:
+            continue
+        place = resource.removeprefix(PREFIX)
+        name, _, key = place.partition("/")
+        if not resource.startswith(PREFIX) or not key:
+            raise SpecError(
+                "GrantInvalid", f"spec.grants.{grant}: {resource!r} is not secret:NAME/KEY"
+            )
+        sealed = secrets[name].spec.data.get(key) if name in secrets else None
+        if sealed is None:
+            raise SpecError(
+                "SecretMissing", f"spec.grants.{grant}: there is no Secret {name!r} with {key!r}"
+            )
+        found[grant] = GrantedSecret(ref=f"{place}@{digest_of(sealed)}")
+    return found
 
 
 def _override(name: str, base: Any, overrides: Mapping[str, Any]) -> Any:

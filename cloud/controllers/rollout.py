@@ -156,7 +156,8 @@ class _View:
             status = self.instance.status
             if self._late:
                 return NodeFailure(node=self.name, reason=DEADLINE_EXCEEDED, message=self._plea())
-            reason = status.reason if status.reason == "CrashLoop" else status.state.value
+            plain = status.reason in {"", "Unusable"}
+            reason = status.state.value if plain else status.reason
             return NodeFailure(node=self.name, reason=reason, message=status.message[:1024])
         return None
 

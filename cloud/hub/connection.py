@@ -18,6 +18,9 @@ from cloud.errors import NoRoom, NotFound
 from cloud.hub.ports import Ports
 from cloud.hub.status import store_status
 from cloud.kinds.appinstance import AppInstance
+from cloud.kinds.secret import Secret
+from cloud.vault import names_in
+from edge.aead import SealBrokenError
 from edge.wire.codec import encode_app_spec
 from edge.wire.errors import LocalError, NotOpenError
 from edge.wire.events import (
@@ -31,7 +34,7 @@ from edge.wire.events import (
     TelemetryReceived,
 )
 from edge.wire.limits import CLOSE_TIMEOUT
-from edge.wire.messages import CloseCode, DesiredItem, Entry, Hello
+from edge.wire.messages import CloseCode, DesiredApp, DesiredItem, Entry, Hello
 from edge.wire.session import CloudSession
 from edge.wire.state import State
 from edge.wire.window import weight
@@ -52,8 +55,12 @@ Greet = Callable[["Connection", Hello], Awaitable[int]]
 class Connection:
     """Serves one accepted WebSocket. Concurrency: one event loop."""
 
-    def __init__(self, socket: WebSocket, ports: Ports, greet: Greet) -> None:
+    def __init__(
+        self, socket: WebSocket, ports: Ports, greet: Greet, identity: str | None = None
+    ) -> None:
+        """`identity`: the only node this may be, as its certificate says; None: any."""
         self.hello: Hello | None = None
+        self.identity = identity
         self.ended = asyncio.Event()
         self._socket = socket
         self._ports = ports
@@ -266,10 +273,10 @@ class Connection:
         for name in names:
             try:
                 instance = await self._ports.objects.get(AppInstance, name)
-                spec = encode_app_spec(instance.spec.desired)
+                spec = encode_app_spec(await self._filled(instance))
             except NotFound:
                 continue  # deleted meanwhile: the next step says so
-            except LocalError:
+            except (LocalError, KeyError, SealBrokenError):
                 _log.exception("%s cannot travel; its node keeps what it has", name)
                 continue
             items.append(
@@ -281,6 +288,13 @@ class Connection:
                 )
             )
         return items
+
+    async def _filled(self, instance: AppInstance) -> DesiredApp:
+        """What the node gets: with the secrets it was granted; raises NotFound."""
+        desired, secrets = instance.spec.desired, dict[str, Secret]()
+        for name in names_in(desired.grants) if desired.secrets else ():
+            secrets[name] = await self._ports.objects.get(Secret, name)
+        return self._ports.vault.fill(desired, secrets)
 
     # --- tasks -----------------------------------------------------------------------------------
 

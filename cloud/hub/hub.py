@@ -7,13 +7,16 @@ sent: on a node an app has one name.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from msgspec import structs
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from cloud.access.principal import node_of
 from cloud.errors import Expired
 from cloud.hub.connection import Connection
 from cloud.hub.desired import DesiredIndex
@@ -38,6 +41,8 @@ RESTART_GRACE = 30.0
 """The same after a start of the cloud, when all nodes come back, each after its backoff."""
 STOP_TIMEOUT = 3.0
 """Seconds for the nodes to answer Close when the cloud stops."""
+TWINS_REMEMBERED = 4
+"""Replaced processes kept in mind for each node: two boards take turns, rarely more."""
 REBUILD_DELAY = 1.0
 """Seconds before the index is built again after a failure."""
 
@@ -56,6 +61,8 @@ class Hub:
         self._open: set[Connection] = set()
         """Also those that were replaced or have not said Hello yet."""
         self._leaving: dict[str, asyncio.TimerHandle] = {}
+        self._ousted: dict[str, deque[str]] = {}
+        """Boot ids of processes that another one of the same name replaced."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
@@ -102,7 +109,7 @@ class Hub:
             await socket.close()
             return
         await socket.accept(SUBPROTOCOL)
-        connection = Connection(socket, self._ports, self._greet)
+        connection = Connection(socket, self._ports, self._greet, node_of(socket.scope))
         self._open.add(connection)
         self._ports.credit.connections += 1
         try:
@@ -114,18 +121,37 @@ class Hub:
 
     async def _greet(self, connection: Connection, hello: Hello) -> int:
         name = hello.node
+        if connection.identity not in {None, name}:
+            connection.close(
+                CloseCode.REFUSED, f"this is the certificate of {connection.identity}"
+            )
+            return 0
+        if self._ports.labels is not None:
+            hello = structs.replace(hello, labels=await self._ports.labels(name))
         old = self._connections.get(name)
         if old is None and len(self._connections) >= CONNECTIONS_LIMIT:
             connection.close(CloseCode.OVERLOAD, f"{CONNECTIONS_LIMIT} nodes are connected")
             return 0
         message = _replace(old, hello) if old is not None else ""
+        twin = self._is_twin(old, hello)
         self._connections[name] = connection
         self._arrivals.add()
         timer = self._leaving.pop(name, None)
         if timer is not None:
             timer.cancel()
-        await self._ports.nodes.arrived(hello, connection.address, message)
+        await self._ports.nodes.arrived(hello, connection.address, message, twin=twin)
         return await self._ports.telemetry.mark(name, hello.epoch)
+
+    def _is_twin(self, old: Connection | None, hello: Hello) -> bool:
+        """Whether a process is back that another had replaced: then both are alive.
+
+        A board that starts anew replaces its older self, too, but that one never comes back.
+        """
+        name = hello.node
+        ousted = self._ousted.get(name, deque())
+        if old is not None and old.hello is not None and old.hello.boot_id != hello.boot_id:
+            self._ousted.setdefault(name, deque(maxlen=TWINS_REMEMBERED)).append(old.hello.boot_id)
+        return hello.boot_id in ousted
 
     def _forget(self, connection: Connection) -> None:
         hello = connection.hello
@@ -157,6 +183,13 @@ class Hub:
                 known = {node.metadata.name for node in (await objects.list(Node, Query())).items}
                 for name in self._connections.keys() - known:
                     self._send_away(name)
+
+    def send_away(self, name: str, reason: str) -> None:
+        """End every connection that a node's certificate opened: it counts no more."""
+        self._ousted.pop(name, None)
+        for connection in list(self._open):
+            if connection.identity == name:
+                connection.close(CloseCode.REFUSED, reason)
 
     def _send_away(self, name: str) -> None:
         connection = self._connections.get(name)

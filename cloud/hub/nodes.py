@@ -7,8 +7,23 @@ from msgspec import structs
 
 from cloud.clock import Clock
 from cloud.errors import AlreadyExists, NotFound
-from cloud.kinds.meta import LABEL_KEY, LABEL_VALUE, LABELS_LIMIT, Metadata, set_conditions
-from cloud.kinds.node import Node, is_ready, ready_condition
+from cloud.kinds.meta import (
+    LABEL_KEY,
+    LABEL_VALUE,
+    LABELS_LIMIT,
+    Metadata,
+    find_condition,
+    set_conditions,
+)
+from cloud.kinds.node import (
+    DUPLICATE,
+    READY,
+    Node,
+    duplicate_condition,
+    is_ready,
+    ready_condition,
+    verifies_condition,
+)
 from cloud.store.objects import Objects, Query
 from edge.wire.messages import Hello
 
@@ -24,16 +39,25 @@ class Nodes:
         self._objects = objects
         self._clock = clock
 
-    async def arrived(self, hello: Hello, address: str, message: str = "") -> None:
-        """Record that a node is connected, making its object when it is new."""
+    async def arrived(
+        self, hello: Hello, address: str, message: str = "", *, twin: bool = False
+    ) -> None:
+        """Record that a node is connected, making its object when it is new.
+
+        `twin`: another process with the same identity is alive.
+        """
         now = self._clock()
 
         def change(node: Node) -> Node:
+            said = [
+                ready_condition(connected=True, message=message),
+                verifies_condition(root=hello.root, unsigned=hello.unsigned),
+            ]
+            if twin or find_condition(node.status.conditions, DUPLICATE) is not None:
+                said.append(duplicate_condition(twin=twin, addresses=node.status.addresses))
             status = structs.replace(
                 node.status,
-                conditions=set_conditions(
-                    node.status.conditions, [ready_condition(connected=True, message=message)], now
-                ),
+                conditions=set_conditions(node.status.conditions, said, now),
                 addresses=[address] if address else [],
                 agent_version=hello.agent,
                 board=hello.board,
@@ -57,8 +81,9 @@ class Nodes:
         def change(node: Node) -> Node:
             if node.status.boot_id != boot_id or not is_ready(node):
                 return node
+            others = [each for each in node.status.conditions if each.type != READY]
             conditions = set_conditions(
-                node.status.conditions, [ready_condition(connected=False)], now
+                node.status.conditions, [ready_condition(connected=False), *others], now
             )
             return structs.replace(
                 node, status=structs.replace(node.status, conditions=conditions)

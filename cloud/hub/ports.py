@@ -1,5 +1,6 @@
 """What every connection works with."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from cloud.clock import Clock
@@ -9,6 +10,7 @@ from cloud.hub.nodes import Nodes
 from cloud.store.objects import Objects
 from cloud.telemetry.logs import LogStore
 from cloud.telemetry.store import TelemetryStore
+from cloud.vault import Vault
 from edge.wire.limits import HEARTBEAT
 
 
@@ -21,8 +23,11 @@ class Ports:
     logs: LogStore
     nodes: Nodes
     clock: Clock
+    vault: Vault
     heartbeat: float = HEARTBEAT
     """Seconds; what Welcome says."""
     credit: Credit = field(default_factory=Credit)
+    labels: Callable[[str], Awaitable[dict[str, str]]] | None = None
+    """What a node was given when it joined; None: nodes are believed, on a plain loopback."""
     index: DesiredIndex = field(default_factory=lambda: DesiredIndex(0))
     """The hub fills it, and replaces it when it must be built anew."""

@@ -1,5 +1,6 @@
 """Node: a board that runs the agent. The hub creates it when the board first says Hello."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -18,6 +19,9 @@ from cloud.kinds.meta import (
 from cloud.kinds.scheme import Column, Kind
 
 READY = "Ready"
+DUPLICATE = "DuplicateIdentity"
+VERIFIES = "VerifiesApps"
+"""Whether the node runs only what somebody signed whom its root of trust names."""
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):
@@ -84,6 +88,39 @@ def ready_condition(*, connected: bool, message: Text = "") -> Condition:
     )
 
 
+def duplicate_condition(*, twin: bool, addresses: Sequence[str]) -> Condition:
+    """Whether two processes are alive with this node's identity; `addresses` are the other's."""
+    if not twin:
+        return Condition(
+            type=DUPLICATE, status=Truth.FALSE, reason="Single", message="one process speaks"
+        )
+    others = ", ".join(addresses) or "an unknown address"
+    return Condition(
+        type=DUPLICATE,
+        status=Truth.TRUE,
+        reason="TwoAlive",
+        message=f"two processes take turns with this identity, one at {others}: a card or a state "
+        "directory was copied. Find the copy, then: skerry node revoke, and join the right one",
+    )
+
+
+def verifies_condition(*, root: int, unsigned: bool) -> Condition:
+    """What the node says of its own trust; give it to `set_conditions` with the time."""
+    if root:
+        return Condition(
+            type=VERIFIES,
+            status=Truth.TRUE,
+            reason="TrustRoot",
+            message=f"runs only signed apps, by version {root} of the root of trust",
+        )
+    reason, message = (
+        ("UnsignedAllowed", "its configuration lets it run apps that nobody signed")
+        if unsigned
+        else ("NoTrustRoot", "it has no root of trust and refuses every app")
+    )
+    return Condition(type=VERIFIES, status=Truth.FALSE, reason=reason, message=message)
+
+
 def _status(node: Node, _now: datetime) -> str:
     ready = find_condition(node.status.conditions, READY)
     text = "Unknown"
@@ -93,6 +130,9 @@ def _status(node: Node, _now: datetime) -> str:
             Truth.FALSE: "NotReady",
             Truth.UNKNOWN: "Offline",
         }[ready.status]
+    twin = find_condition(node.status.conditions, DUPLICATE)
+    if twin is not None and twin.status is Truth.TRUE:
+        text += ",Duplicate"
     return f"{text},Unschedulable" if node.spec.unschedulable else text
 
 

@@ -27,7 +27,11 @@ class Column(Generic[O]):
 
 @dataclass(frozen=True)
 class Kind(Generic[O]):
-    """One kind. `validate` finds what types cannot say; `fields` are for field selectors."""
+    """One kind. `validate` finds what types cannot say; `fields` are for field selectors.
+
+    What clients send passes `incoming` (with what is stored) on its way in, and what they are shown
+    passes `outgoing`: a kind that seals what it keeps does it there.
+    """
 
     type: type[O]
     plural: str
@@ -36,6 +40,8 @@ class Kind(Generic[O]):
     namespaced: bool = True
     fields: Mapping[str, Callable[[O], str]] = field(default_factory=dict[str, Callable[[O], str]])
     validate: Callable[[O], Iterable[Cause]] = lambda _: ()
+    incoming: Callable[[O, O | None], O] = lambda new, _: new
+    outgoing: Callable[[O], O] = lambda obj: obj
     name_pattern: str = NAME
     name_rule: str = "lower-case letters, digits and '-', at most 63, not '-' at either end"
 

@@ -12,10 +12,10 @@ from msgspec import Struct
 from cloud.registry import manifests
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError, RegistryError
 from cloud.registry.manifests import ImageManifest
-from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE
+from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, signature_tag
 from cloud.registry.names import check_name
 from cloud.registry.registry import Registry
-from edge.wire.limits import SPEC_LIMIT
+from edge.wire.limits import SIGNATURE_LIMIT, SPEC_LIMIT
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import Module
 
@@ -30,6 +30,8 @@ class ResolvedApp(Struct, frozen=True, kw_only=True):
     """Of the OCI manifest: the same app for ever, whatever happens to the tag."""
     manifest: AppManifest
     module: Module
+    signature: bytes = b""
+    """Not judged here: the node does not believe the cloud."""
 
 
 class Artifacts:
@@ -56,7 +58,27 @@ class Artifacts:
         for name, each in (("config", image.config), ("layers[0]", layer)):
             await self._check_size(repository, name, each)
         manifest = await self._manifest(repository, image.config.digest)
-        return ResolvedApp(digest=found.digest, manifest=manifest, module=module)
+        signature = await self._signature(repository, found.digest)
+        return ResolvedApp(
+            digest=found.digest, manifest=manifest, module=module, signature=signature
+        )
+
+    async def _signature(self, repository: str, digest: str) -> bytes:
+        """What was pushed as the artifact's signatures; nothing when there is none."""
+        try:
+            found = await self._registry.manifest(repository, signature_tag(digest))
+        except RegistryError:
+            return b""
+        image = manifests.parse(found.media_type, found.content)
+        if not isinstance(image, ImageManifest) or len(image.layers) != 1:
+            raise ArtifactInvalidError(f"{signature_tag(digest)}: holds no signatures; push again")
+        try:
+            blob = await self._registry.blob(repository, image.layers[0].digest)
+        except RegistryError as error:
+            raise ArtifactNotFoundError(f"signature: {error.message}; push it again") from error
+        if blob.size > SIGNATURE_LIMIT:
+            raise ArtifactInvalidError(f"signature: {blob.size} bytes exceed {SIGNATURE_LIMIT}")
+        return await asyncio.to_thread(blob.path.read_bytes)
 
     async def _check_size(
         self, repository: str, name: str, descriptor: manifests.Descriptor

@@ -8,6 +8,7 @@ A write that changes nothing makes no revision.
 import base64
 import binascii
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self
@@ -23,6 +24,7 @@ from cloud.store import log
 from cloud.store.database import Database
 from cloud.store.selectors import EVERYTHING, FieldRequirement, Selector, fields_match
 from cloud.store.watch import Change, Filter, Watch, Watchers
+from cloud.store.witness import WITNESS, Deed, Witness
 
 LIST_LIMIT = 50_000
 """Objects in one answer; a client that wants more pages with `limit` and `continue`."""
@@ -72,6 +74,7 @@ class Objects:
         self._database = database
         self._clock = clock
         self._watchers = Watchers()
+        self._changes: Counter[type] = Counter()
 
     @classmethod
     async def open(
@@ -100,6 +103,7 @@ class Objects:
             generation=1,
             creation_timestamp=self._clock().replace(microsecond=0),
         )
+        witness = WITNESS.get()
 
         def work(connection: Connection) -> Change[O]:
             key = _key(kind, made)
@@ -107,7 +111,7 @@ class Objects:
                 raise AlreadyExists(
                     f'{kind.plural} "{key.name}" already exists', kind=kind.plural, name=key.name
                 )
-            return _append(connection, kind, None, made)
+            return _append(connection, kind, None, made, witness)
 
         return (await self._database.write(work, self._publish)).last
 
@@ -132,13 +136,14 @@ class Objects:
         """
         kind = self.scheme.of(type_)
         key = _named(kind, name, namespace)
+        witness = WITNESS.get()
 
         def work(connection: Connection) -> Change[O] | O:
             old = _find(connection, kind, key)
             new = _succeed(kind, old, change(old))
             if _encode(new) == _encode(old):
                 return old
-            return _append(connection, kind, old, new)
+            return _append(connection, kind, old, new, witness)
 
         result = await self._database.write(work, self._publish)
         return result.last if isinstance(result, Change) else result
@@ -153,21 +158,23 @@ class Objects:
         """The object as it was deleted; raises NotFound, and Conflict for a precondition."""
         kind = self.scheme.of(type_)
         key = _named(kind, name, namespace)
+        witness = WITNESS.get()
 
         def work(connection: Connection) -> Change[O]:
             old = _find(connection, kind, key)
             _check_preconditions(kind, old, preconditions)
-            return _append(connection, kind, old, None)
+            return _append(connection, kind, old, None, witness)
 
         return (await self._database.write(work, self._publish)).last
 
     async def delete_all(self, type_: type[O], query: Query) -> Sequence[O]:
         """Delete what matches, all or nothing, and return it."""
         kind = self.scheme.of(type_)
+        witness = WITNESS.get()
 
         def work(connection: Connection) -> list[Change[O]]:
             page = _list(connection, kind, query)
-            return [_append(connection, kind, old, None) for old in page.items]
+            return [_append(connection, kind, old, None, witness) for old in page.items]
 
         def publish(changes: list[Change[O]]) -> None:
             for change in changes:
@@ -217,6 +224,10 @@ class Objects:
             total += gone
         return total
 
+    def changes(self, *types: type[Object]) -> int:
+        """How many changes of these kinds were committed since this was opened."""
+        return sum(self._changes[type_] for type_ in types)
+
     def close(self) -> None:
         """End all watches."""
         self._watchers.close()
@@ -224,6 +235,7 @@ class Objects:
     def _publish(self, change: "Change[Any] | Object") -> None:
         if isinstance(change, Change):
             self.head = max(self.head, change.revision)
+            self._changes[type(change.last)] += 1
             self._watchers.publish(change)
 
 
@@ -246,11 +258,16 @@ def _find(connection: Connection, kind: Kind[O], key: log.Key) -> O:
     return _decode(kind, *found)
 
 
-def _append(connection: Connection, kind: Kind[O], old: O | None, new: O | None) -> Change[O]:
+def _append(
+    connection: Connection, kind: Kind[O], old: O | None, new: O | None, witness: Witness | None
+) -> Change[O]:
     """Write a revision; one of `old` and `new` may be None, not both."""
     last = new if new is not None else old
     assert last is not None  # noqa: S101 - for the type checker
     key = _key(kind, last)
+    if witness is not None:
+        shown = [kind.outgoing(each) if each is not None else None for each in (old, new)]
+        witness(connection, Deed(*key, *shown))
     value = _encode(with_metadata(last, resource_version=""))
     revision = log.append(connection, key, value, deleted=new is None)
     labels = new.metadata.labels if new is not None else {}

@@ -1,4 +1,4 @@
-"""HTTP/1.1 GET over an asyncio stream: one request a connection, redirects and codings refused."""
+"""HTTP/1.1 over an asyncio stream: one request a connection, redirects and codings refused."""
 
 import asyncio
 import ssl
@@ -10,7 +10,7 @@ import h11
 
 from edge.net.address import Address
 from edge.net.errors import BadPeerError, LinkLostError, LinkTimeoutError, StatusError
-from edge.net.stream import READ_SIZE, close_stream, open_stream
+from edge.net.stream import READ_SIZE, Tls, close_stream, open_stream
 
 _REDIRECTS = range(300, 400)
 
@@ -30,19 +30,21 @@ async def get(
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | Tls | None = None,
     connect_timeout: float,
     idle_timeout: float,
+    body: bytes | None = None,
 ) -> AsyncGenerator[Response]:
-    """GET `url`; the connection ends with the block. Raises NetError; StatusError for redirects.
+    """GET `url`, or POST a JSON `body`; the connection ends with the block.
 
-    `idle_timeout` bounds the silence between any two reads, not the whole transfer.
+    Raises NetError; StatusError for redirects. `idle_timeout` bounds the silence between any two
+    reads, not the whole transfer.
     """
     address = Address.parse(url, ("http", "https"))
     reader, writer = await open_stream(address, tls, connect_timeout)
     exchange = _Exchange(reader, writer, idle_timeout)
     try:
-        response = await exchange.request(address, headers or {})
+        response = await exchange.request(address, headers or {}, body)
         if response.status in _REDIRECTS:
             target = response.headers.get("location", "nowhere")
             raise StatusError(response.status, f"{url}: a redirect to {target!r} is not followed")
@@ -65,7 +67,9 @@ class _Exchange:
         self._idle = idle_timeout
         self._protocol = h11.Connection(h11.CLIENT)  # bounds headers at 16 KiB by itself
 
-    async def request(self, address: Address, headers: Mapping[str, str]) -> Response:
+    async def request(
+        self, address: Address, headers: Mapping[str, str], body: bytes | None
+    ) -> Response:
         fields = [
             ("Host", address.authority),
             ("User-Agent", "skerry"),
@@ -73,8 +77,13 @@ class _Exchange:
             ("Connection", "close"),
             *headers.items(),
         ]
-        request = h11.Request(method="GET", target=address.path, headers=fields)
+        if body is not None:
+            fields += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        method = "GET" if body is None else "POST"
+        request = h11.Request(method=method, target=address.path, headers=fields)
         data = self._protocol.send(request) or b""
+        if body is not None:
+            data += self._protocol.send(h11.Data(data=body)) or b""
         data += self._protocol.send(h11.EndOfMessage()) or b""
         try:
             self._writer.write(data)

@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from edge.net.address import Address
 from edge.net.errors import ConnectError, LinkTimeoutError
@@ -12,18 +14,35 @@ CLOSE_TIMEOUT = 2.0
 """Seconds for a polite TLS end; then the socket is dropped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to meet a service whose time may not be this board's."""
+
+    context: ssl.SSLContext
+    """Told not to compare times with the system's clock, which may show 1970."""
+    now_ns: Callable[[], int]
+    """A time that has certainly passed: a certificate that ended before is refused."""
+
+    def check(self, writer: asyncio.StreamWriter, where: str) -> None:
+        """Raises ConnectError when the peer's certificate has ended."""
+        found = writer.get_extra_info("peercert")
+        if found and ssl.cert_time_to_seconds(found["notAfter"]) * 10**9 < self.now_ns():
+            raise ConnectError(f"{where}: certificate: ended on {found['notAfter']}")
+
+
 async def open_stream(
-    address: Address, tls: ssl.SSLContext | None, within: float
+    address: Address, tls: ssl.SSLContext | Tls | None, within: float
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect within so many seconds; `tls` None means the system's trust for secure URLs.
 
     Raises ConnectError or LinkTimeoutError.
     """
     where = f"{address.host}:{address.port}"
-    context = (tls or ssl.create_default_context()) if address.secure else None
+    known = tls.context if isinstance(tls, Tls) else tls
+    context = (known or ssl.create_default_context()) if address.secure else None
     try:
         async with asyncio.timeout(within):
-            return await asyncio.open_connection(
+            reader, writer = await asyncio.open_connection(
                 address.host, address.port, ssl=context, limit=READ_SIZE
             )
     except TimeoutError:
@@ -31,7 +50,15 @@ async def open_stream(
     except ssl.SSLCertVerificationError as error:
         raise ConnectError(f"{where}: certificate: {error.verify_message}") from error
     except OSError as error:
-        raise ConnectError(f"{where}: {error.strerror or error}") from error
+        text = error.strerror or str(error) or type(error).__name__
+        raise ConnectError(f"{where}: {text}") from error
+    if address.secure and isinstance(tls, Tls):
+        try:
+            tls.check(writer, where)
+        except ConnectError:
+            writer.transport.abort()
+            raise
+    return reader, writer
 
 
 async def close_stream(writer: asyncio.StreamWriter) -> None:

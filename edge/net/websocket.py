@@ -23,7 +23,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from edge.net.address import Address
 from edge.net.errors import BadPeerError, LinkLostError, LinkTimeoutError, StatusError
-from edge.net.stream import READ_SIZE, close_stream, open_stream
+from edge.net.stream import READ_SIZE, Tls, close_stream, open_stream
 
 HANDSHAKE_LIMIT = 16 << 10
 """Bytes of the server's answer to the upgrade; h11 and common servers bound headers likewise."""
@@ -49,7 +49,7 @@ class WebSocket:
         *,
         subprotocol: str,
         within: float,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | Tls | None = None,
     ) -> Self:
         """Connect and upgrade within so many seconds each; raises NetError."""
         address = Address.parse(url, ("ws", "wss"))

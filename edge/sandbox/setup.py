@@ -47,6 +47,10 @@ class GuestSetup:
     """The ones in force, which an operator may have changed from the manifest's."""
     grants: Mapping[str, HardwareGrant] = field(default_factory=dict[str, HardwareGrant])
     """By the manifest's grant name; an optional grant may be missing."""
+    secrets: Mapping[str, Callable[[], bytes]] = field(
+        default_factory=dict[str, Callable[[], bytes]]
+    )
+    """By the manifest's grant name: opens the secret; called on the app's thread."""
 
     @property
     def name(self) -> str:

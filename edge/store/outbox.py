@@ -91,6 +91,18 @@ class Outbox:
         with self._env.read() as txn:
             return u64((txn.get(SEQUENCE, db=self._tables.meta) or bytes(8))[: U64.size])
 
+    @property
+    def last_ns(self) -> int:
+        """Stamp of the newest entry held, a gap's excepted; 0 when there is none."""
+        with self._env.read() as txn, txn.cursor(db=self._tables.outbox) as cursor:
+            found = cursor.last()
+            while found:
+                entry = StoredEntry.decode(cursor.value())
+                if entry.kind is not EntryKind.GAP:
+                    return entry.time_ns
+                found = cursor.prev()
+        return 0
+
     def append(
         self,
         app: str,

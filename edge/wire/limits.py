@@ -40,6 +40,10 @@ LOG_BATCH_LIMIT = 256
 MODULE_LIMIT = 16 << 20
 """Bytes of an app's module, at the desk, on the wire and in the sandbox: MicroPython with its library
 is 0.4 MB, and compiling takes many times a module's size in memory."""
+SECRET_LIMIT = 16 << 10
+"""Bytes of a secret's value; sealed, it is a few longer."""
+SIGNATURE_LIMIT = 64 << 10
+"""Bytes of an app's signatures: each repeats the signed manifest, which is under 6 KiB."""
 LABELS_LIMIT = 64
 """Labels of a node; each has a key and a value of at most TEXT_LIMIT."""
 RESOURCES_LIMIT = 1024

@@ -16,10 +16,11 @@ class GrantKind(Enum):
     GPIO = "gpio"
     I2C = "i2c"
     SERIAL = "serial"
+    SECRET = "secret"  # noqa: S105 - a kind, not one
 
 
 class Grant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One piece of hardware the app asks for, by a name of its own."""
+    """One piece of hardware, or a secret, that the app asks for by a name of its own."""
 
     kind: GrantKind
     description: Annotated[str, Meta(max_length=200)] = ""

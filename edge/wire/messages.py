@@ -18,6 +18,7 @@ Counter = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Repository = Annotated[
     str, Meta(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$(?!\n)", max_length=limits.REPOSITORY_LIMIT)
 ]
+Signature = Annotated[bytes, Meta(max_length=limits.SIGNATURE_LIMIT)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$(?!\n)")]
 
 
@@ -52,6 +53,10 @@ class Hello(Message, tag="hello", frozen=True):
         default_factory=list[str]
     )
     """Names that can be granted on this board."""
+    root: Counter = 0
+    """Version of the root of trust it holds; 0 without one."""
+    unsigned: bool = False
+    """It runs apps that nobody signed, because its configuration says so."""
 
 
 class Welcome(Message, tag="welcome", frozen=True):
@@ -250,6 +255,18 @@ class Module(Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(gt=0, le=limits.MODULE_LIMIT)]
 
 
+class GrantedSecret(Struct, frozen=True, kw_only=True):
+    """A value the operator grants an app."""
+
+    ref: Text
+    """`NAME/KEY@digest`: which value of which Secret; another value has another digest."""
+    value: Annotated[bytes, Meta(max_length=limits.SECRET_LIMIT)] = b""
+    """Plain on the wire, sealed in the node's store, empty in the cloud's objects."""
+
+    def __repr__(self) -> str:
+        return f"GrantedSecret({self.ref})"
+
+
 class DesiredApp(Struct, frozen=True, kw_only=True):
     """Spec of kind `app`: everything a node needs to run it."""
 
@@ -262,6 +279,10 @@ class DesiredApp(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     """Already merged: the manifest's with the operator's overrides."""
     restart: Restart = Restart()
+    secrets: dict[str, GrantedSecret] = field(default_factory=dict[str, GrantedSecret])
+    """Grant name of the manifest → the secret."""
+    signature: Signature = b""
+    """Who vouches for manifest and module: edge.trust.signed; nothing when nobody does."""
 
 
 Scalar = bool | int | float | str

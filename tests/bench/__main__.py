@@ -37,9 +37,11 @@ BENCHES = {
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
+    "signing": ("tests.bench.signing:Signing", "judging the signature of an app"),
     "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
+    "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }
 
 

@@ -5,8 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from cloud.client import context
+from cloud.pki.identities import Identities
 from cloud.service import Config, Server, listen, running, url_of
+from tests.support.credentials import headers, trusted
 
 
 class CloudService:
@@ -19,6 +25,8 @@ class CloudService:
         self._server: Server | None = None
         self._thread = threading.Thread(target=self._run, name="cloud-under-test")
         self.url = ""
+        self.identities: Identities | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -32,6 +40,11 @@ class CloudService:
         self._thread.join(30)
         assert not self._thread.is_alive(), "the service does not stop"
 
+    def client(self, **options: Any) -> httpx.Client:
+        """Of the administrator."""
+        settings = {"verify": trusted(self.url) or False, "timeout": 20} | options
+        return httpx.Client(base_url=self.url, headers=headers(self.url), **settings)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -44,15 +57,22 @@ class CloudService:
         async with running(self._config) as app:
             with listen(self._config) as listener:
                 self._server = Server(app)
-                self.url = url_of(listener)
+                self.identities = app.state.identities
+                self.loop = asyncio.get_running_loop()
+                self.url = url_of(listener, secure=not self._config.insecure_loopback)
+                context.save(await app.state.tell(self.url, context.load(self.url)))
                 self._ready.set()
                 await self._server.serve([listener])
 
 
 @contextmanager
-def cloud_service(data_dir: Path, port: int = 0) -> Iterator[CloudService]:
-    """Run a service over a data directory; on the same directory it finds its data again."""
-    service = CloudService(Config(data_dir=data_dir, port=port))
+def cloud_service(data_dir: Path, port: int = 0, **config: Any) -> Iterator[CloudService]:
+    """Run a service over a data directory; on the same directory it finds its data again.
+
+    Without TLS and identities, unless `insecure_loopback=False`.
+    """
+    settings = {"insecure_loopback": True} | config
+    service = CloudService(Config(data_dir=data_dir, port=port, **settings))
     service.start()
     try:
         yield service

@@ -29,6 +29,8 @@ from cloud.store.database import Database
 from cloud.store.objects import Objects
 from cloud.telemetry.logs import LogStore
 from cloud.telemetry.store import TelemetryStore
+from cloud.vault import Vault
+from edge.keyholder import FileKey
 from edge.wire.events import Closed, Event, Welcomed
 from edge.wire.messages import Hello
 from edge.wire.session import NodeSession
@@ -175,6 +177,7 @@ async def hub_service(
             logs=LogStore(database, metrics),
             nodes=Nodes(objects, utc_now),
             clock=utc_now,
+            vault=Vault(FileKey(folder / "secrets.key")),
             heartbeat=heartbeat,
         )
         async with (

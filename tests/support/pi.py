@@ -59,13 +59,18 @@ class Pi(Node):
 
 
 @contextmanager
-def pi(image: Path, cloud: Cloud, programs: Programs) -> Iterator[Pi]:
-    """A Raspberry Pi called barn at site=barn, not yet on: a TMP105, and `mcu` on serial0."""
+def pi(image: Path, cloud: Cloud, programs: Programs, keys: Path) -> Iterator[Pi]:
+    """A Raspberry Pi called barn at site=barn, not yet on: a TMP105, and `mcu` on serial0.
+
+    It joins with a token, and runs what the keys in `keys` (`skerry keys init`) signed.
+    """
+    made = skerry("token", "create", "--pattern", "barn", "--label", "site=barn", cloud=cloud.url)
     with tempfile.TemporaryDirectory(prefix="pi-") as place:
         card = Path(place) / "barn.img"
         skerry(
             *("flash", str(image), str(card), "--name", "barn", "--label", "site=barn"),
-            *("--cloud", f"http://{FROM_GUEST}:{cloud.port}"),
+            *("--cloud", f"https://{FROM_GUEST}:{cloud.port}", "--token", made.stdout.strip()),
+            *("--trust-root", str(keys / "root.cose")),
         )
         machine, media = emulated(board_of(card), card, Path(place))
         fittings = Fittings(sensors=(Tmp105(),), ports=("mcu",))

@@ -15,21 +15,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.credentials import headers, trusted
+
 ROOT = Path(__file__).resolve().parents[2]
+NO_KEYS = {"SKERRY_KEYS": "/nonexistent"}
+"""Whoever runs the tests may have keys; no test uses them."""
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
 
 
 def skerry(
-    *args: str, cloud: str | None = None, check: bool = True
+    *args: str,
+    cloud: str | None = None,
+    check: bool = True,
+    said: str | None = None,
+    keys: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one verb to its end."""
-    environment = os.environ | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    """Run one verb to its end; it reads `said`, and signs with `keys`."""
+    environment = os.environ | NO_KEYS | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    if keys is not None:
+        environment |= {"SKERRY_KEYS": str(keys)}
     done = subprocess.run(
         [sys.executable, str(ROOT / "skerry.py"), *args],
         capture_output=True,
         text=True,
         env=environment,
+        input=said,
         timeout=360,
         check=False,
     )
@@ -69,6 +80,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | NO_KEYS,
         )
         self.lines: deque[str] = deque(maxlen=500)
         self._grown = threading.Condition()
@@ -127,11 +139,16 @@ class Process:
 
 
 class Cloud(Process):
-    """`skerry cloud` on a port that a restart keeps."""
+    """`skerry cloud` on a port that a restart keeps; without TLS unless `secure`."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
-        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data))
-        self.url = self.wait_for_line(r"listening at (http://\S+),")[1]
+    def __init__(
+        self, data: Path, port: int = 0, *, secure: bool = False, names: Sequence[str] = ()
+    ) -> None:
+        """`names`: further addresses of its certificate, as guests of an emulator see it."""
+        trust = [part for name in names for part in ("--name", name)]
+        trust += [] if secure else ["--insecure-loopback"]
+        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *trust)
+        self.url = self.wait_for_line(r"listening at (https?://\S+),")[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
 
@@ -181,8 +198,12 @@ class Agent(Process, Node):
         *,
         board: Path | str = "sim",
         labels: Sequence[str] = (),
+        token: str | None = None,
+        trust: Sequence[str] = ("--allow-unsigned",),
     ) -> None:
+        """`trust`: most tests are not about signatures, and say so."""
         options = [part for label in labels for part in ("--label", label)]
+        options += ["--token", token] if token else []
         super().__init__(
             "agent",
             "--name",
@@ -194,6 +215,7 @@ class Agent(Process, Node):
             "--state",
             str(state),
             *options,
+            *trust,
         )
         self.name = name
         self.state = state
@@ -222,7 +244,10 @@ def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     page = ""
     while True:
         url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
-        with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310 - our own
+        asked = urllib.request.Request(url, headers=headers(cloud.url))  # noqa: S310 - our own
+        with urllib.request.urlopen(  # noqa: S310 - as above
+            asked, timeout=DEADLINE, context=trusted(cloud.url)
+        ) as answer:
             body = json.load(answer)
         found += body["items"]
         token = body["metadata"].get("continue")

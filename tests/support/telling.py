@@ -22,10 +22,10 @@ def note(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def show(*args: str, cloud: Cloud | None = None) -> None:
+def show(*args: str, cloud: Cloud | None = None, keys: Path | None = None) -> None:
     """Run a verb as a person would, and show what it says."""
     note(f"{DIM}$ skerry {' '.join(args)}{PLAIN}")
-    done = skerry(*args, cloud=cloud.url if cloud else None)
+    done = skerry(*args, cloud=cloud.url if cloud else None, keys=keys)
     show_lines(done.stdout + done.stderr)
 
 

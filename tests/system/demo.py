@@ -3,6 +3,7 @@
 Nothing is installed and nothing needs root, unless a program that builds images is missing.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from qemu.board import Board, pinned_programs
 from tests.support.images import built_image
-from tests.support.pi import HEATER, SLOW, Pi, pi
+from tests.support.pi import FROM_GUEST, HEATER, SLOW, Pi, pi
 from tests.support.system import ROOT, Cloud, readings, until
 from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lines, step
 
@@ -49,12 +50,16 @@ def _demo(home: Path) -> None:
     )
     programs = pinned_programs(QEMU_CACHE)
     step("Start the cloud service: API, registry, telemetry, in one process on SQLite")
-    with Cloud(home / "cloud") as cloud:
+    os.environ["SKERRY_CONTEXTS"] = str(home / "contexts")
+    with Cloud(home / "cloud", secure=True, names=(FROM_GUEST,)) as cloud:
         note(f"it listens at {cloud.url}; {memory(cloud.pid)}")
-        step("Flash a card, as a file: the node is called barn, labelled site=barn")
-        with pi(image, cloud, programs) as barn:
+        note("it has made its own certificate authority; everything below is TLS 1.3")
+        step("Make keys on this desk; the cloud never has them, and nodes run what they signed")
+        show("keys", "init", keys=home / "keys")
+        step("Flash a card, as a file: a node called barn, that joins with a token for one use")
+        with pi(image, cloud, programs, home / "keys") as barn:
             _boot(barn)
-            _deploy(cloud, barn)
+            _deploy(cloud, home / "keys")
             _warm_up(cloud, barn)
             _cut_the_link(cloud, barn)
             _heal_the_link(cloud, barn)
@@ -72,7 +77,7 @@ def _boot(barn: Pi) -> None:
     show_lines(barn.board.check("skerry agent status", within=SLOW))
 
 
-def _deploy(cloud: Cloud, barn: Pi) -> None:
+def _deploy(cloud: Cloud, keys: Path) -> None:
     step("Build a thermostat from source (C) and deploy it to every node with the label site=barn")
     note("the very first build also compiles the C library: up to a minute, once")
     show("app", "build", THERMOSTAT)
@@ -82,6 +87,7 @@ def _deploy(cloud: Cloud, barn: Pi) -> None:
         *("--twin", f"setpoint={SET_POINT}", "--twin", "interval=1"),
         *("--twin", "min-on=0", "--twin", "min-off=0"),
         cloud=cloud,
+        keys=keys,
     )
     show("get", "nodes", cloud=cloud)
     show("get", "appinstances", cloud=cloud)
@@ -143,7 +149,7 @@ def _what_next() -> None:
         "make demo-sim                           two apps on a simulated board, in half a minute",
         "skerry image build rpi3 -o pi.img       the image, its agent compiled to machine code",
         "skerry emulate pi.img                   the board in this terminal, console attached",
-        "skerry flash pi.img /dev/sdX --name barn --cloud http://…   a real card",
+        "skerry flash pi.img /dev/sdX --name barn --cloud https://… --token …   a real card",
         "README.md has a five-minute tour; docs/boards.md tells what never ran on hardware",
     ):
         print(f"  {line}")

@@ -11,7 +11,7 @@ import tty
 from pathlib import Path
 
 from tests.support.proxy import Link
-from tests.support.system import ROOT, Agent, Cloud, readings, until
+from tests.support.system import ROOT, Agent, Cloud, readings, skerry, until
 from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, step
 
 APPS = ROOT / "wasm_apps"
@@ -88,15 +88,26 @@ def _demo(home: Path) -> None:
     board.write_text(BOARD.format(port=receiver.port))
 
     step("Start the cloud service: API, registry, telemetry, in one process on SQLite")
-    with Cloud(home / "cloud") as cloud, Link(cloud.port) as link:
+    os.environ["SKERRY_CONTEXTS"] = str(home / "contexts")
+    with Cloud(home / "cloud", secure=True) as cloud, Link(cloud.port) as link:
         note(f"it listens at {cloud.url}; {memory(cloud.pid)}")
-        step("Start an agent, a node called barn, labelled site=barn")
-        url = f"http://127.0.0.1:{link.port}"
-        with Agent("barn", url, home / "barn", board=board, labels=["site=barn"]) as barn:
+        note("it has made its own certificate authority; everything below is TLS 1.3")
+        step("Make keys on this desk; the cloud never has them, and nodes run what they signed")
+        show("keys", "init", keys=home / "keys")
+        step("Start an agent, a node called barn, that joins with a token for one use")
+        url = f"https://127.0.0.1:{link.port}"
+        note(f"{DIM}$ skerry token create --pattern barn --label site=barn{PLAIN}")
+        made = skerry(
+            "token", "create", "--pattern", "barn", "--label", "site=barn", cloud=cloud.url
+        )
+        token = made.stdout.strip()
+        note(f"{token[:24]}…, which also pins the authority that barn must meet")
+        trust = ("--trust-root", str(home / "keys/root.cose"))
+        with Agent("barn", url, home / "barn", board=board, token=token, trust=trust) as barn:
             note(f"simulated TMP105 on i2c-1, a real serial port at {receiver.port}")
             note("it reached the cloud through a link that this demo can cut")
             until(lambda: barn.status()["link"]["state"] == "Online", "the agent is online")
-            _deploy(cloud)
+            _deploy(cloud, home / "keys")
             receiver.start()
             _show_readings(cloud, barn)
             _cut_the_link(link, barn, receiver)
@@ -104,7 +115,7 @@ def _demo(home: Path) -> None:
     _what_next()
 
 
-def _deploy(cloud: Cloud) -> None:
+def _deploy(cloud: Cloud, keys: Path) -> None:
     step("Build two apps from source (C and Zig, with a compiler from pip)")
     note("the very first build also compiles the C library: up to a minute, once")
     for name in ("thermometer", "nmea"):
@@ -119,9 +130,9 @@ def _deploy(cloud: Cloud) -> None:
         "--twin",
         "deadband=0.1",
     )
-    show("app", "deploy", "wasm_apps/thermometer", *where, *thermometer, cloud=cloud)
+    show("app", "deploy", "wasm_apps/thermometer", *where, *thermometer, cloud=cloud, keys=keys)
     nmea = ("--grant", "gps=serial0", "--twin", "interval=0")
-    show("app", "deploy", "wasm_apps/nmea", *where, *nmea, cloud=cloud)
+    show("app", "deploy", "wasm_apps/nmea", *where, *nmea, cloud=cloud, keys=keys)
     show("get", "nodes", cloud=cloud)
     show("get", "appinstances", cloud=cloud)
 
@@ -186,7 +197,8 @@ def _latitudes(cloud: Cloud) -> list[float]:
 def _what_next() -> None:
     step("What to try next")
     for line in (
-        "skerry cloud                            a cloud of your own, at http://127.0.0.1:8480",
+        "skerry keys init                        keys of your own; agents on this desk find them",
+        "skerry cloud                            a cloud of your own, at https://127.0.0.1:8480",
         "skerry agent --board sim --label site=barn",
         "skerry app new hello                    a working project to change",
         "skerry app test wasm_apps/thermostat    an app against a simulated board",

@@ -1,5 +1,6 @@
 """An image's first boots in QEMU: its settings, its watchdog, its slots, and a card left in peace."""
 
+import base64
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,9 +54,8 @@ def test_every_setting_is_honoured_or_refused_aloud(card, boards, board_cache, t
         name = "barn"
         labels = {{ site = "north" }}
         [cloud]
-        url = "http://10.0.2.2:9"
+        url = "https://10.0.2.2:9"
         ca-pin = "sha256:{"a" * 64}"
-        token = "secret-token"
         [wifi]
         ssid = "Stall"
         psk = "correct horse"
@@ -65,14 +65,11 @@ def test_every_setting_is_honoured_or_refused_aloud(card, boards, board_cache, t
     )
     board = put_in(card, boards, board_cache)
     board.power_on(ready="wifi.ssid: this board has no Wi-Fi", within=BOOT_S)
-    board.expect("cloud.token is NOT USED", within=BOOT_S)
-    board.expect("cloud.ca-pin CANNOT BE CHECKED", within=BOOT_S)
     board.expect("agent of barn starts", within=BOOT_S)
     assert board.check("hostname", within=BOOT_S) == "barn"
-    assert "cloud.token" not in board.check("tr '\\0' ' ' </proc/$(pidof python3.11)/cmdline")
     status = board.check("until skerry agent status; do sleep 1; done 2>/dev/null", within=BOOT_S)
     assert "barn (board virt" in status
-    assert "10.0.2.2" not in status
+    assert "10.0.2.2" in status
     board.check(
         "until [ -s /data/ssh/host_ed25519 ] && pidof dropbear && ip r | grep -q default; "
         "do sleep 1; done",
@@ -93,7 +90,7 @@ def test_every_setting_is_honoured_or_refused_aloud(card, boards, board_cache, t
 
 
 def test_wrong_settings_are_told_by_key_and_the_last_good_ones_stay(card, boards, board_cache):
-    image_board.preseed(card, '[node]\nname = "barn"\n[cloud]\nurl = "http://10.0.2.2:9"\n')
+    image_board.preseed(card, '[node]\nname = "barn"\n[cloud]\nurl = "https://10.0.2.2:9"\n')
     board = put_in(card, boards, board_cache)
     board.power_on(ready="agent of barn starts", within=BOOT_S)
     board.check("mount -o remount,rw /boot", within=BOOT_S)
@@ -103,7 +100,7 @@ def test_wrong_settings_are_told_by_key_and_the_last_good_ones_stay(card, boards
     board.power_on(ready="is WRONG: node.name: 'The Barn' is not a DNS label", within=BOOT_S)
     board.expect("the last good settings are used", within=BOOT_S)
     board.expect("agent of barn starts", within=BOOT_S)
-    assert "http://10.0.2.2:9" in board.check("cat /data/skerry.toml", within=BOOT_S)
+    assert "https://10.0.2.2:9" in board.check("cat /data/skerry.toml", within=BOOT_S)
 
 
 def test_an_adapter_plugged_in_late_gets_an_address(card, boards, board_cache):
@@ -159,15 +156,30 @@ def test_a_trial_that_meets_its_cloud_is_confirmed_and_the_cloud_knows_the_boot(
     skerry("app", "build", str(ROOT / "tests/system/guests/beeper-1"))
     image_board.duplicate_slot(card)
     image_board.set_slots(card, slots.begin_trial(Slots(), Slot.B))
-    with Cloud(tmp_path / "cloud") as cloud:
-        url = f"http://10.0.2.2:{cloud.port}"
+    keys = tmp_path / "keys"
+    skerry("keys", "init", keys=keys)
+    root = base64.b64encode((keys / "root.cose").read_bytes()).decode()
+    with Cloud(tmp_path / "cloud", secure=True, names=("10.0.2.2",)) as cloud:
+        made = skerry(
+            "token", "create", "--pattern", "barn", "--label", "site=barn", cloud=cloud.url
+        )
         image_board.preseed(
-            card, f'[node]\nname = "barn"\nlabels = {{ site = "barn" }}\n[cloud]\nurl = "{url}"\n'
+            card,
+            f"""
+            [node]
+            name = "barn"
+            labels = {{ site = "barn" }}
+            [cloud]
+            url = "https://10.0.2.2:{cloud.port}"
+            token = "{made.stdout.strip()}"
+            [trust]
+            root = "{root}"
+            """,
         )
         board = put_in(card, boards, board_cache)
         board.power_on(ready="slot B is on trial", within=BOOT_S)
         beeper = str(ROOT / "tests/system/guests/beeper-1")
-        skerry("app", "deploy", beeper, "-l", "site=barn", cloud=cloud.url)
+        skerry("app", "deploy", beeper, "-l", "site=barn", cloud=cloud.url, keys=keys)
         board.expect_line(
             r"skerry: first app: beeper runs [\d.]+ s after the kernel", within=BOOT_S
         )

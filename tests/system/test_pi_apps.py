@@ -8,7 +8,7 @@ import pytest
 
 from qemu.board import Board, Programs
 from tests.support.images import built_image
-from tests.support.pi import HEATER, SLOW, Pi, pi
+from tests.support.pi import FROM_GUEST, HEATER, SLOW, Pi, pi
 from tests.support.system import ROOT, Cloud, readings, skerry, until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -18,15 +18,20 @@ STARTED = datetime.now(UTC)
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with Cloud(tmp_path_factory.mktemp("cloud")) as service:
+    home = tmp_path_factory.mktemp("cloud")
+    with Cloud(home, secure=True, names=(FROM_GUEST,)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def barn(cloud: Cloud, board_programs: Programs) -> Iterator[Pi]:
+def barn(
+    cloud: Cloud, board_programs: Programs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pi]:
     """A node that runs the thermostat, set to 30 degrees in a room of 21.5."""
+    keys = tmp_path_factory.mktemp("desk") / "keys"
+    skerry("keys", "init", keys=keys)
     skerry("app", "build", THERMOSTAT)
-    with pi(built_image("rpi3"), cloud, board_programs) as node:
+    with pi(built_image("rpi3"), cloud, board_programs, keys) as node:
         node.power_on()
         node.board.sensor().celsius = 21.5
         skerry(
@@ -35,6 +40,7 @@ def barn(cloud: Cloud, board_programs: Programs) -> Iterator[Pi]:
             *("--twin", "setpoint=30", "--twin", "interval=1", "--twin", "min-on=0"),
             *("--twin", "min-off=0"),
             cloud=cloud.url,
+            keys=keys,
         )
         node.until_app("thermostat", "Running")
         yield node

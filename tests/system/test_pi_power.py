@@ -10,7 +10,7 @@ import pytest
 from qemu.board import Board, Programs
 from tests.support.confirmations import Confirmations
 from tests.support.images import built_image
-from tests.support.pi import SLOW, pi
+from tests.support.pi import FROM_GUEST, SLOW, pi
 from tests.support.system import ROOT, Cloud, readings, skerry
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -32,14 +32,16 @@ def test_power_cuts_while_measuring_lose_nothing_that_the_app_was_told_is_kept(
     tmp_path: Path, board_programs: Programs, request: pytest.FixtureRequest
 ) -> None:
     rng, line = random.Random(20261123), Confirmations()
+    keys = tmp_path / "keys"
+    skerry("keys", "init", keys=keys)
     skerry("app", "build", COUNTER)
     with (
-        Cloud(tmp_path / "cloud") as cloud,
-        pi(built_image("rpi3"), cloud, board_programs) as barn,
+        Cloud(tmp_path / "cloud", secure=True, names=(FROM_GUEST,)) as cloud,
+        pi(built_image("rpi3"), cloud, board_programs, keys) as barn,
     ):
         request.node.funcargs["barn"] = barn.board  # its log ends the report of a failure
         grant = ("--grant", "confirm=serial0")
-        skerry("app", "deploy", COUNTER, "-l", "site=barn", *grant, cloud=cloud.url)
+        skerry("app", "deploy", COUNTER, "-l", "site=barn", *grant, cloud=cloud.url, keys=keys)
         for linked in (True, False, True):
             barn.power_on(linked=linked)
             with heard(barn.board, line):

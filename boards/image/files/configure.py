@@ -5,6 +5,7 @@ the console, by its key; then the last settings that were good are used, kept on
 It never keeps a board from starting.
 """
 
+import base64
 import os
 import socket
 import sys
@@ -24,6 +25,8 @@ def main() -> int:
     settings = settings_of(BOOT / FILE_NAME, DATA / FILE_NAME)
     write(RUN / FILE_NAME, render(settings))
     socket.sethostname(settings.node.name or _own_name(DATA / "name"))
+    if settings.trust.root is not None:
+        write(RUN / "root.cose", base64.b64decode(settings.trust.root))
     if settings.ssh.keys:
         write(RUN / "ssh/authorized_keys", "".join(f"{key}\n" for key in settings.ssh.keys))
     if settings.wifi.ssid is not None:

@@ -15,6 +15,8 @@ import skerry
 FACTS = Path("/run/skerry")
 BOARD = Path("/etc/skerry/board.toml")
 STATE = Path("/data/agent")
+ROOTS = (Path("/boot/root.cose"), FACTS / "root.cose")
+"""The root of trust, whose signatures count here: put beside skerry.toml, or written in it."""
 
 
 def main() -> int:
@@ -26,6 +28,9 @@ def main() -> int:
     if BOARD.exists():
         arguments += ["--board", str(BOARD)]
     arguments += cloud_arguments(settings["cloud"])
+    arguments += [f"--trust-root={root}" for root in ROOTS if root.exists()][:1]
+    if settings["trust"].get("unsigned") == "allow":
+        arguments.append("--allow-unsigned")
     for label, value in settings["node"].get("labels", {}).items():
         arguments += ["--label", f"{label}={value}"]
     seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -34,20 +39,15 @@ def main() -> int:
 
 
 def cloud_arguments(cloud: dict[str, Any]) -> list[str]:
-    """`[cloud]` as the agent takes it: the one place that knows how a node joins.
-
-    This agent cannot join with a token, nor check a pin. A cloud that was to be checked and is not
-    could be anybody's, so it is not connected to.
-    """
-    if "token" in cloud:
-        _say("cloud.token is NOT USED: this agent cannot join with a token yet")
-    if "ca-pin" in cloud:
-        _say("cloud.ca-pin CANNOT BE CHECKED by this agent: it does not connect; remove the pin")
-        return []
+    """`[cloud]` as the agent takes it: the one place that knows how a node joins."""
     if "url" not in cloud:
         _say("cloud.url is missing in skerry.toml: this node runs alone")
         return []
-    return ["--cloud", str(cloud["url"])]
+    arguments = ["--cloud", str(cloud["url"])]
+    for key in ("token", "ca-pin"):
+        if key in cloud:
+            arguments += [f"--{key}", str(cloud[key])]
+    return arguments
 
 
 def _say(text: str) -> None:

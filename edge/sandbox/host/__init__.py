@@ -1,7 +1,7 @@
 """The modules a guest can import: this list is the whole surface (docs/guest-abi.md)."""
 
 from edge.sandbox.binding import HostModule
-from edge.sandbox.host import event, gpio, i2c, kv, log, serial, telemetry, twin
+from edge.sandbox.host import event, gpio, i2c, kv, log, secret, serial, telemetry, twin
 from edge.sandbox.wasi.table import MODULE as WASI
 
 MODULES: tuple[HostModule, ...] = (
@@ -11,6 +11,7 @@ MODULES: tuple[HostModule, ...] = (
     i2c.MODULE,
     serial.MODULE,
     kv.MODULE,
+    secret.MODULE,
     telemetry.MODULE,
     twin.MODULE,
     log.MODULE,

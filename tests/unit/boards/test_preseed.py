@@ -7,12 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boards.errors import PreseedError
-from boards.preseed import FILE_LIMIT, Cloud, Node, Preseed, Ssh, Wifi, check, merge, parse, render
+from boards.preseed import (
+    FILE_LIMIT,
+    Cloud,
+    Node,
+    Preseed,
+    Ssh,
+    Trust,
+    Wifi,
+    check,
+    merge,
+    parse,
+    render,
+)
 from tests.support.card_image import KEY, PIN
 
 FULL = Preseed(
     node=Node(name="barn", labels={"site": "barn", "farm.example/row": "7"}),
     cloud=Cloud(url="https://cloud.example:8480", ca_pin=PIN, token="join-me.not-twice"),
+    trust=Trust(root="cm9vdA==", unsigned="allow"),
     wifi=Wifi(ssid="Stall \U0001f404", psk='quote" and \\slash', country="DE"),
     ssh=Ssh(keys=[KEY]),
 )
@@ -38,6 +51,7 @@ def test_options_win_over_the_file_and_labels_add_up():
     merged = merge(FULL, over)
     assert merged.node == Node(name="shed", labels={**FULL.node.labels, "row": "1"})
     assert merged.cloud == Cloud(url=FULL.cloud.url, ca_pin=PIN, token="other")
+    assert merged.trust == FULL.trust
     assert merged.wifi == FULL.wifi
     assert merge(FULL, Preseed(ssh=Ssh(keys=[KEY]))).ssh == FULL.ssh
 
@@ -51,6 +65,7 @@ def test_options_win_over_the_file_and_labels_add_up():
         (Preseed(cloud=Cloud(url="cloud")), "cloud.url: 'cloud' is not an address"),
         (Preseed(cloud=Cloud(url="ftp://c")), "cloud.url: 'ftp://c' is not an address"),
         (Preseed(cloud=Cloud(ca_pin="sha256:0")), "cloud.ca-pin: 'sha256:0' is not sha256:"),
+        (Preseed(trust=Trust(root="no")), "trust.root: 'no' is not the base64 of root.cose"),
         (Preseed(cloud=Cloud(token="x")), "cloud.url: missing"),
         (Preseed(wifi=Wifi(ssid="x" * 33)), "wifi.ssid: needs 1 to 32 bytes"),
         (Preseed(wifi=Wifi(psk="longenough")), "wifi.ssid: missing"),

@@ -41,7 +41,10 @@ def test_an_unknown_verb_is_wrong_usage():
         (("agent", "--name", "barn", "--board", "/nowhere.toml"), "/nowhere.toml: No such file"),
         (("agent", "--name", "barn", "--outbox", "0"), "--outbox: 0 is not from 1"),
         (("cloud", "--listen", "80"), "--listen: '80' is not HOST:PORT"),
-        (("cloud", "--listen", "0.0.0.0:0", "--data", "/tmp/x"), "listen: 0.0.0.0 can be reached"),
+        (
+            ("cloud", "--insecure-loopback", "--listen", "0.0.0.0:0", "--data", "/tmp/x"),
+            "listen: 0.0.0.0 can be reached",
+        ),
         (("app", "push", "/nowhere"), "/nowhere/app.toml: not found"),
         (("app", "build", "/nowhere"), "/nowhere"),
         (("app", "test", "/nowhere"), "/nowhere"),

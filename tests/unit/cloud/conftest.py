@@ -16,7 +16,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudService]:
 
 @pytest.fixture(scope="session")
 def api(service: CloudService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, timeout=20) as client:
+    with service.client() as client:
         yield client
 
 

@@ -104,7 +104,7 @@ def test_watches_end_at_once_when_the_service_stops(tmp_path: Path):
 
             def follow() -> int:
                 with (
-                    httpx.Client(base_url=service.url) as api,
+                    service.client() as api,
                     api.stream("GET", APPS, params={"watch": "1"}) as response,
                 ):
                     opened.set()
@@ -116,10 +116,10 @@ def test_watches_end_at_once_when_the_service_stops(tmp_path: Path):
 
 
 def test_objects_survive_a_restart_and_watches_resume_over_it(tmp_path: Path):
-    with cloud_service(tmp_path) as service, httpx.Client(base_url=service.url) as api:
+    with cloud_service(tmp_path) as service, service.client() as api:
         start = now(api)
         made = api.post(NODES, json=node_body("w-kept")).json()
-    with cloud_service(tmp_path) as service, httpx.Client(base_url=service.url) as api:
+    with cloud_service(tmp_path) as service, service.client() as api:
         assert api.get(f"{NODES}/w-kept").json() == made
         with events(api, NODES, resourceVersion=start) as stream:
             assert next(stream)["object"] == made

@@ -23,7 +23,7 @@ INSTANCES = f"{ROOT}/namespaces/default/appinstances"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     directory: Path = tmp_path_factory.mktemp("controller")
-    with cloud_service(directory) as service, httpx.Client(base_url=service.url) as client:
+    with cloud_service(directory) as service, service.client() as client:
         yield client
 
 

@@ -233,3 +233,28 @@ def test_what_limits_dropped_adds_up_over_runs():
     life.count_dropped(2, 0)
     status = life.status(0.0)
     assert (status.dropped_records, status.dropped_lines) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"manifest": {"grants": {"door": {"kind": "gpio"}}}}, {"signature": b"other"}]
+)
+def test_the_same_module_under_another_manifest_or_signature_is_admitted_anew(change):
+    life = running(desired_app())
+    other = desired_app(**change)
+    life.want(other, 2)
+    assert life.decide(1.0) == [Prepare(other)]
+    life.prepare_failed("nobody signed it", unusable=True, now=1.0, reason="Unsigned")
+    assert life.decide(1000.0) == []
+    status = life.status(1000.0)
+    assert (status.state, status.reason) == (AppState.FAILED, "Unsigned")
+    assert status.message == "nobody signed it; version 1.0.0 keeps running"
+
+
+def test_a_refusal_that_a_newer_root_may_cure_is_shown_and_tried_again():
+    spec = desired_app()
+    life = AppLife("thermometer")
+    life.want(spec, 1)
+    life.decide(0.0)
+    life.prepare_failed("unknown", unusable=False, now=0.0, reason="SignerUnknown")
+    assert (life.status(0.5).state, life.status(0.5).reason) == (AppState.FAILED, "SignerUnknown")
+    assert life.decide(1.0) == [Prepare(spec)]

@@ -8,9 +8,13 @@ from msgspec import structs
 
 from edge.errors import RetryableError, UnusableError
 from edge.fetch import ArtifactCache
+from edge.gatekeeper import Gatekeeper
+from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer
 from edge.sandbox.engine import Engine
+from edge.secrets import SecretKeeper
 from edge.store import Store
+from edge.verifying import ask
 from edge.wire.messages import Module
 from edge.workshop import SandboxWorkshop
 from hal.sim.board import SimBoard
@@ -18,6 +22,22 @@ from tests.support.specs import desired_app
 
 WHOLE = b"\0asm\1\0\0\0"
 """The smallest module: magic and version, nothing else (WebAssembly core, 5.5.16)."""
+
+
+def _admits_all(store: Store) -> Gatekeeper:
+    """That of a node without a root of trust, whose owner allows what nobody signed."""
+
+    async def no_roots(_version: int) -> list[bytes]:
+        return []
+
+    return Gatekeeper(
+        store.meta,
+        root_file=None,
+        allow_unsigned=True,
+        ask=ask,
+        newer_roots=no_roots,
+        now_ns=lambda: 0,
+    )
 
 
 @pytest.fixture
@@ -40,6 +60,8 @@ def prepare(tmp_path):
                 engine=Engine(),
                 directory=tmp_path,
                 registry="http://127.0.0.1:1",
+                secrets=SecretKeeper(FileKey(tmp_path / "secrets.key")),
+                gatekeeper=_admits_all(store),
             )
             asyncio.run(workshop.prepare(spec, lambda: None))
 

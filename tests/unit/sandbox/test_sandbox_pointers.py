@@ -110,6 +110,7 @@ SHAPES: dict[str, Shape] = {
     "skerry_twin.get": lambda p: (at(p), 5, p.buffer, LENGTH),
     "skerry_twin.report": lambda p: (at(p), 5, p.buffer, LENGTH),
     "skerry_log.write": lambda p: (6, at(p), LENGTH),
+    "skerry_secret.get": lambda p: (at(p), 5, p.buffer, LENGTH),
 }
 """How each function is called; what is not a Pointer makes the call get as far as the pointer."""
 

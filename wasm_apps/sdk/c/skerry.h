@@ -29,6 +29,10 @@ static SKERRY_UNUSED int32_t skerry_telemetry_open(const char *stream) {
     return skerry_telemetry_open_n(stream, (int32_t)strlen(stream));
 }
 
+static SKERRY_UNUSED int32_t skerry_secret_get(const char *name, void *data, size_t capacity) {
+    return skerry_secret_get_n(name, (int32_t)strlen(name), data, (int32_t)capacity);
+}
+
 static SKERRY_UNUSED int32_t skerry_kv_get(const char *key, void *data, size_t capacity) {
     return skerry_kv_get_n(key, (int32_t)strlen(key), data, (int32_t)capacity);
 }

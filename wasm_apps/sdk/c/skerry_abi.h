@@ -84,6 +84,8 @@ SKERRY_IMPORT(serial, write)
 int32_t skerry_serial_write(int32_t handle, const void *data, int32_t length, int32_t timeout_ms);
 SKERRY_IMPORT(serial, close) int32_t skerry_serial_close(int32_t handle);
 
+SKERRY_IMPORT(secret, get)
+int32_t skerry_secret_get_n(const char *name, int32_t name_length, void *data, int32_t capacity);
 SKERRY_IMPORT(kv, get)
 int32_t skerry_kv_get_n(const char *key, int32_t key_length, void *data, int32_t capacity);
 SKERRY_IMPORT(kv, set)

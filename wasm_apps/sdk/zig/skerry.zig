@@ -154,6 +154,11 @@ pub const Serial = struct {
 
 // --- what the node keeps ---
 
+/// A value the operator granted under this name of the manifest.
+pub fn secret(name: []const u8, buffer: []u8) Error![]u8 {
+    return buffer[0..try check(secret_abi.get(name.ptr, name.len, buffer.ptr, buffer.len))];
+}
+
 pub const kv = struct {
     pub fn get(key: []const u8, buffer: []u8) Error![]u8 {
         return buffer[0..try check(kv_abi.get(key.ptr, key.len, buffer.ptr, buffer.len))];
@@ -393,6 +398,9 @@ const serial_abi = struct {
     extern "skerry_serial" fn read(handle: i32, data: [*]u8, capacity: usize) i32;
     extern "skerry_serial" fn write(handle: i32, data: [*]const u8, length: usize, timeout_ms: i32) i32;
     extern "skerry_serial" fn close(handle: i32) i32;
+};
+const secret_abi = struct {
+    extern "skerry_secret" fn get(name: [*]const u8, length: usize, data: [*]u8, capacity: usize) i32;
 };
 const kv_abi = struct {
     extern "skerry_kv" fn get(key: [*]const u8, key_length: usize, data: [*]u8, capacity: usize) i32;

@@ -1,0 +1,1 @@
+"""Who may do what on the API, and what they did: identity, roles, limits, audit."""

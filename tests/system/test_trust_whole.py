@@ -1,0 +1,54 @@
+"""All of trust at once: a token, mTLS, a signature, a role and a Secret, between real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import ROOT, Agent, Cloud, readings, skerry, until
+
+pytestmark = pytest.mark.timeout(600)
+KEEPER = ROOT / "tests/system/guests/keeper"
+VALUE = "correct horse battery staple"
+
+
+def kept(directory: Path) -> bytes:
+    """Everything that lies in a directory."""
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+def test_a_secret_reaches_a_signed_app_on_a_node_that_joined_and_lies_nowhere_in_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "contexts"))
+    keys, secret = tmp_path / "keys", tmp_path / "secret.json"
+    body = {
+        "apiVersion": "skerry.dev/v1alpha1",
+        "kind": "Secret",
+        "metadata": {"name": "weather"},
+        "spec": {"data": {"api": VALUE}},
+    }
+    secret.write_text(json.dumps(body))
+    skerry("app", "build", str(KEEPER))
+    skerry("keys", "init", keys=keys)
+    trust = ("--trust-root", str(keys / "root.cose"))
+    with Cloud(tmp_path / "cloud", secure=True) as cloud:
+        made = skerry("token", "create", "--label", "site=barn", cloud=cloud.url)
+        token = made.stdout.strip()
+        with Agent("barn", cloud.url, tmp_path / "barn", token=token, trust=trust) as barn:
+            until(lambda: barn.status()["link"]["state"] == "Online", "barn joined")
+            skerry("apply", "-f", str(secret), cloud=cloud.url)
+            grant = ("--grant", "password=secret:weather/api")
+            skerry(
+                *("app", "deploy", str(KEEPER), "-l", "site=barn", *grant),
+                cloud=cloud.url,
+                keys=keys,
+            )
+            until(lambda: readings(cloud, name="sum"), "the app opened its secret", 60)
+            (found,) = readings(cloud, name="sum")
+            assert found["value"] == sum(VALUE.encode())
+            shown = skerry("describe", "secret", "weather", cloud=cloud.url)
+            log = skerry("audit", "-o", "json", cloud=cloud.url)
+            assert VALUE not in shown.stdout + log.stdout
+    assert VALUE.encode() not in kept(tmp_path / "barn")
+    assert VALUE.encode() not in kept(tmp_path / "cloud")
