@@ -1,6 +1,9 @@
 """How a demo speaks to a person: numbered steps, notes, and verbs shown with what they say."""
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.system import Cloud, skerry
@@ -8,6 +11,18 @@ from tests.support.system import Cloud, skerry
 _TERMINAL = sys.stdout.isatty()
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if _TERMINAL else ("", "", "")
 _steps = 0
+
+
+def told(demo: Callable[[Path], None]) -> int:
+    """Run a demo in a folder of its own, which goes with it; returns the process's exit status."""
+    home = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
+    try:
+        demo(home)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return 0
 
 
 def step(text: str) -> None:

@@ -4,9 +4,7 @@ Nothing is installed and nothing needs root, unless a program that builds images
 """
 
 import os
-import shutil
 import sys
-import tempfile
 import time
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +13,7 @@ from qemu.board import Board, pinned_programs
 from tests.support.images import built_image
 from tests.support.pi import FROM_GUEST, HEATER, SLOW, Pi, pi
 from tests.support.system import ROOT, Cloud, readings, until
-from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lines, step
+from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lines, step, told
 
 QEMU_CACHE = ROOT / ".cache/qemu"
 THERMOSTAT = "wasm_apps/thermostat"
@@ -32,14 +30,7 @@ def main() -> int:
     note(
         "The first time it fetches 160 MB and builds for some minutes; what it made is kept in .cache."
     )
-    home = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
-    try:
-        _demo(home)
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-    return 0
+    return told(_demo)
 
 
 def _demo(home: Path) -> None:
@@ -146,8 +137,8 @@ def _say_level(board: Board) -> None:
 def _what_next() -> None:
     step("What to try next")
     for line in (
-        "make demo-sim                           two apps on a simulated board, in half a minute",
-        "skerry image build rpi3 -o pi.img       the image, its agent compiled to machine code",
+        "make demo-sim                           two apps on a simulated board, in under a minute",
+        "skerry image build rpi3 -o pi.img       the image that this demo booted",
         "skerry emulate pi.img                   the board in this terminal, console attached",
         "skerry flash pi.img /dev/sdX --name barn --cloud https://… --token …   a real card",
         "README.md has a five-minute tour; docs/boards.md tells what never ran on hardware",

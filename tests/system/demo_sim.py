@@ -1,10 +1,8 @@
 """`make demo-sim`: the main job on a simulated board, in half a minute, with two apps at once."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import tty
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from tests.support.proxy import Link
 from tests.support.system import ROOT, Agent, Cloud, readings, skerry, until
-from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, step
+from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, step, told
 
 APPS = ROOT / "wasm_apps"
 SHOWN = 6.0
@@ -72,14 +70,7 @@ class Receiver:
 
 def main() -> int:
     print(f"{BOLD}Skerry: from a cloud service to a sandboxed app on a board, and back{PLAIN}")
-    home = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
-    try:
-        _demo(home)
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-    return 0
+    return told(_demo)
 
 
 def _demo(home: Path) -> None:

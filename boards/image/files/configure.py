@@ -94,22 +94,30 @@ def say(text: str) -> None:
 
 def _keep(kept: Path, data: bytes) -> None:
     """Remember what was good; the card is written only when it changed."""
-    part = kept.with_suffix(".part")
     try:
         if not kept.exists() or kept.read_bytes() != data:
-            write(part, data)
-            part.replace(kept)
+            _replace(kept, data)
     except OSError as fault:
         say(f"the settings could not be kept on the data partition: {fault.strerror}")
+
+
+def _replace(file: Path, data: bytes | str) -> None:
+    """Durable when this returns: a power cut leaves what was there, or all of `data`."""
+    part = file.with_suffix(".part")
+    write(part, data)
+    part.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _own_name(file: Path) -> str:
     """A name made at first boot, for a node that was given none."""
     try:
         if not file.exists():
-            part = file.with_suffix(".part")
-            write(part, f"skerry-{os.urandom(3).hex()}")
-            part.replace(file)
+            _replace(file, f"skerry-{os.urandom(3).hex()}")
         return file.read_text()
     except OSError as fault:
         say(f"the node's name could not be kept: {fault.strerror}")
