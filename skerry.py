@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 VERSION = "0.1.0"
 DEFAULT_CLOUD = "https://127.0.0.1:8480"
@@ -20,12 +21,8 @@ STATE_HOME = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb."""
     args = parser().parse_args(argv)
-    module, _, function = args.does.partition(":")
     try:
-        verb: Callable[[argparse.Namespace], int | None] = getattr(
-            importlib.import_module(module), function
-        )
-        return verb(args) or 0
+        return _function(args.does)(args) or 0
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -36,6 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"skerry: {error}", file=sys.stderr)
         return 1
+
+
+def _function(name: str) -> "Callable[..., Any]":
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _person_at(url: str) -> Any:
+    return _function("cloud.client.context:person_at")(url)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -440,6 +447,7 @@ def _boards(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "image",
         help=".img, also packed as .zst, .xz or .gz; a URL: https://CLOUD/v2/NAME:TAG; - for stdin",
     )
+    flash.set_defaults(person=_person_at)
     flash.add_argument("device", type=Path, help="the whole card (/dev/sdX), or a file")
     flash.add_argument("--name", help="the node's name")
     flash.add_argument(

@@ -12,7 +12,7 @@ import msgspec
 from boards import preseed
 from boards.board import Board, find_board, names
 from boards.errors import PreseedError, TargetRefusedError
-from boards.flash.download import trusted
+from boards.flash.download import Access, trusted
 from boards.flash.flasher import Phase, prepare
 from boards.flash.flasher import flash as put
 from boards.flash.judge import Facts, Kind, judge
@@ -46,8 +46,9 @@ def boards(args: argparse.Namespace) -> None:
 def flash(args: argparse.Namespace) -> None:
     """`skerry flash`: refuse, ask, write, verify, preseed; any failure is raised."""
     settings = settings_of(args)
-    trust = trusted(args.ca, args.ca_pin) if args.ca else None
-    source = open_source(args.image, sha256=args.sha256, use_map=not args.no_bmap, trust=trust)
+    source = open_source(
+        args.image, sha256=args.sha256, use_map=not args.no_bmap, access=_access(args)
+    )
     try:
         image = prepare(source, settings)
         facts = Machine().facts(args.device)
@@ -74,6 +75,12 @@ def flash(args: argparse.Namespace) -> None:
     if facts.kind is Kind.BLOCK:
         again = "" if known else " (the kernel still shows the old partitions)"
         print(f"Take it out{again}, or first: eject {facts.path}")
+
+
+def _access(args: argparse.Namespace) -> Access:
+    """To the server of the image: what the options say, and what this person's commands know."""
+    trust, token = args.person(args.image) if "://" in args.image else (None, None)
+    return Access(trusted(args.ca, args.ca_pin) if args.ca else trust, token)
 
 
 def settings_of(args: argparse.Namespace) -> preseed.Preseed:

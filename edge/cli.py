@@ -29,7 +29,6 @@ def run(args: Namespace) -> int:
 
     from edge.agent import main  # noqa: PLC0415
     from edge.config import AgentConfig  # noqa: PLC0415
-    from edge.identity.local import local_token  # noqa: PLC0415
 
     if not re.match(NAME_PATTERN, args.name):
         raise ControlError(f"--name: {args.name!r} is not a lower-case DNS label of 1-63 letters")
@@ -39,7 +38,7 @@ def run(args: Namespace) -> int:
         name=args.name,
         cloud=args.cloud,
         labels=_pairs(args.label, "--label"),
-        token=_secret(args.token) or local_token(args.cloud),
+        token=_secret(args.token),
         ca_pin=args.ca_pin,
         board=args.board,
         state=args.state,

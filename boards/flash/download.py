@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,6 +37,22 @@ _NAMED = re.compile(
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(?:\d{1,15}|\*)")
 _BROKEN = (OSError, http.client.HTTPException)
 _SKIP = 1 << 20
+_REMEDIES = {
+    401: "; log in at that cloud first: skerry login",
+    403: "; your role there may not read artifacts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a server proves who it is, and who asks there; other servers are not told the token."""
+
+    trust: ssl.SSLContext | None = None
+    """None: the authorities of this system."""
+    token: str | None = field(default=None, repr=False)
+
+
+STRANGER = Access()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class _Manifest(msgspec.Struct, frozen=True, rename="camel"):
     artifact_type: str = ""
 
 
-def locate(url: str, trust: ssl.SSLContext | None) -> Place:
+def locate(url: str, access: Access) -> Place:
     """What a URL stands for: a file, a blob, or an image of a registry, which is asked."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise ImageError(f"{url}: only http and https are read")
@@ -65,7 +81,7 @@ def locate(url: str, trust: ssl.SSLContext | None) -> Place:
     named = _NAMED.fullmatch(url)
     if named is None:
         return Place(url, None)
-    digest = _digest_of_image(url, named, trust)
+    digest = _digest_of_image(url, named, access)
     return Place(f"{named['above']}/blobs/{digest}", digest.removeprefix("sha256:"))
 
 
@@ -92,15 +108,15 @@ class Download:
     def __init__(
         self,
         url: str,
-        trust: ssl.SSLContext | None = None,
+        access: Access = STRANGER,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url = url
-        self._trust = trust
+        self._access = access
         self._pause = pause
         self._at = 0
         self._failed = 0
-        self._answer = _open(urllib.request.Request(url), trust)  # noqa: S310 - scheme is checked
+        self._answer = _open(urllib.request.Request(url), access)  # noqa: S310 - scheme is checked
         length = self._answer.headers.get("Content-Length", "")
         self.total: int | None = int(length) if length.isdigit() else None
 
@@ -133,7 +149,7 @@ class Download:
                 self._url, headers={"Range": f"bytes={self._at}-"}
             )
             try:
-                self._answer = _open(request, self._trust)
+                self._answer = _open(request, self._access)
                 self._skip()
             except _BROKEN as fault:
                 reason = str(fault)
@@ -169,18 +185,19 @@ class _RefusedError(ImageError):
         self.passing = passing
 
 
-def _open(
-    request: urllib.request.Request, trust: ssl.SSLContext | None
-) -> http.client.HTTPResponse:
+def _open(request: urllib.request.Request, access: Access) -> http.client.HTTPResponse:
     url = request.full_url
+    if access.token is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {access.token}")
     try:
         answer: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310 - scheme is checked
-            request, timeout=TIMEOUT, context=trust
+            request, timeout=TIMEOUT, context=access.trust
         )
     except urllib.error.HTTPError as fault:
         with fault:
             raise _RefusedError(
-                f"{url}: the server answers {fault.code} {fault.reason}",
+                f"{url}: the server answers {fault.code} {fault.reason}"
+                f"{_REMEDIES.get(fault.code, '')}",
                 passing=fault.code in {408, 429} or fault.code >= 500,  # noqa: PLR2004 - the server's
             ) from None
     except urllib.error.URLError as fault:
@@ -195,13 +212,13 @@ def _open(
     return answer
 
 
-def _digest_of_image(url: str, named: re.Match[str], trust: ssl.SSLContext | None) -> str:
+def _digest_of_image(url: str, named: re.Match[str], access: Access) -> str:
     reference = named["tag"] or named["digest"]
     request = urllib.request.Request(  # noqa: S310 - scheme is checked
         f"{named['above']}/manifests/{reference}", headers={"Accept": OCI_MANIFEST}
     )
     try:
-        with _open(request, trust) as answer:
+        with _open(request, access) as answer:
             content = answer.read(MANIFEST_LIMIT)
     except _BROKEN as fault:
         raise ImageError(f"{url}: {fault}") from fault

@@ -7,14 +7,13 @@ against its digest as it passes; the flasher holds the head back till then.
 import hashlib
 import os
 import re
-import ssl
 from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
 from boards.errors import ImageError
 from boards.flash import bmap
-from boards.flash.download import Download, locate
+from boards.flash.download import STRANGER, Access, Download, locate
 from boards.flash.packed import MAGIC_SIZE, PackedImage, Passing, is_packed
 from boards.flash.pieces import Piece, Source
 from boards.flash.plan import (
@@ -36,7 +35,7 @@ def open_source(
     *,
     sha256: str | None = None,
     use_map: bool = True,
-    trust: ssl.SSLContext | None = None,
+    access: Access = STRANGER,
 ) -> Source:
     """The image that a path, a URL or `-` names; `sha256` is of the file as it is stored.
 
@@ -45,7 +44,7 @@ def open_source(
     if sha256 is not None and not _DIGEST.fullmatch(sha256):
         raise ImageError("--sha256: needs 64 hex digits in lower case")
     if re.match(r"[a-z]+://", image):
-        return _open_url(image, sha256, trust)
+        return _open_url(image, sha256, access)
     if image == "-":
         return _open_standard_input(sha256)
     path = Path(image)
@@ -116,8 +115,8 @@ class RawImage:
         return regions_of_map(size, ((part.start, part.end) for part in block_map.ranges))
 
 
-def _open_url(url: str, sha256: str | None, trust: ssl.SSLContext | None) -> Source:
-    place = locate(url, trust)
+def _open_url(url: str, sha256: str | None, access: Access) -> Source:
+    place = locate(url, access)
     if sha256 is not None and place.sha256 not in (None, sha256):
         raise ImageError(f"{url}: its digest and --sha256 differ")
     digest = place.sha256 or sha256
@@ -126,7 +125,7 @@ def _open_url(url: str, sha256: str | None, trust: ssl.SSLContext | None) -> Sou
             f"{url}: no digest to check it by; give an image of a registry, …/v2/NAME:TAG, a blob, "
             "…/v2/NAME/blobs/sha256:…, or --sha256"
         )
-    download = Download(place.url, trust)
+    download = Download(place.url, access)
     return PackedImage(url, Passing(download), download.total, sha256=digest)
 
 

@@ -45,6 +45,15 @@ def find(url: str) -> CloudContext:
     return structs.replace(known, user="", token=token) if token else known
 
 
+def person_at(url: str) -> tuple[ssl.SSLContext | None, str | None]:
+    """How to verify the server of any URL, and the token for it; nothing for an unknown one."""
+    parts = urlsplit(url)
+    server = f"{parts.scheme}://{parts.netloc}"
+    named = os.environ.get("SKERRY_CLOUD", "").rstrip("/")
+    known = find(server) if server == named else load(server)
+    return (None, None) if known is None else (tls(known), known.token or None)
+
+
 def load(url: str) -> CloudContext | None:
     """What is kept of a cloud; raises InputError for a damaged file."""
     path = directory() / context_name(url)

@@ -9,7 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from edge.identity import enrol
 from edge.identity.child import work
 from edge.identity.errors import IdentityError, WorkerError
 from edge.identity.lifetime import Facts, Step, draw, next_step, renew_at
+from edge.identity.local import local_token
 from edge.identity.slots import Slots, facts_of
 from edge.net.errors import ConnectError, LinkLostError, NetError, StatusError
 from edge.net.stream import Tls
@@ -147,6 +148,8 @@ class Keeper:
         trust = self._slots.trust()
         if not trust:
             if self._pin is None:
+                await self._look_nearby()
+            if self._pin is None:
                 raise IdentityError(
                     f"{self._cloud}: this node has no identity there; give it a join token "
                     "(skerry token create), or the CA's pin and let a person approve it"
@@ -161,6 +164,11 @@ class Keeper:
         )
         await self._take(await self._post("join", wish, self._stranger()))
         _log.info("joined %s as %s", self._cloud, settings.node)
+
+    async def _look_nearby(self) -> None:
+        """A cloud that this person starts on this machine may leave a token later than we start."""
+        token = await asyncio.to_thread(local_token, self._cloud)
+        self._token, self._pin = _join_with(replace(self._settings, token=token))
 
     async def _follow(self) -> None:
         """Renew or prove, if it is time; a failed renewal leaves what there is."""

@@ -22,6 +22,24 @@ def test_a_pushed_image_is_flashed_by_its_tag(cloud, tmp_path):
     assert (tmp_path / "card").read_bytes() == image.read_bytes()
 
 
+def test_a_cloud_with_its_own_authority_is_asked_as_the_person_who_runs_it(tmp_path):
+    image = card_image(tmp_path / "barn.img")
+    with cloud_service(tmp_path / "cloud", insecure_loopback=False) as service:
+        url = skerry_json("image", "push", str(image), "images/rpi3:1", cloud=service.url)["url"]
+        skerry("flash", url, str(tmp_path / "card"))
+    assert url.startswith("https://")
+    assert (tmp_path / "card").read_bytes() == image.read_bytes()
+
+
+def test_who_is_not_logged_in_is_told_how(cloud, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "nobody"))
+    done = skerry("flash", f"{cloud}/v2/images/rpi3:1", str(tmp_path / "card"), check=False)
+    assert done.returncode == 1
+    assert "401" in done.stderr
+    assert "skerry login" in done.stderr
+    assert not (tmp_path / "card").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "reference", "message"),
     [

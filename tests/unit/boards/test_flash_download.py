@@ -14,7 +14,7 @@ from backports import zstd
 
 from boards.errors import ImageError
 from boards.flash import download
-from boards.flash.download import TRIES, Download, trusted
+from boards.flash.download import TRIES, Access, Download, trusted
 from boards.flash.packed import PackedImage, Passing
 from boards.flash.source import open_source
 from cloud.registry import media
@@ -243,7 +243,7 @@ async def test_a_private_authority_is_trusted_when_it_is_named(image, authority)
         with pytest.raises(ImageError, match="if the authority is your own: --ca FILE"):
             await opened(blob_url(server))
         trust = trusted(certificate, pin_of(certificate))
-        assert await fetched(blob_url(server), trust=trust) == image
+        assert await fetched(blob_url(server), access=Access(trust)) == image
 
 
 def test_an_authority_that_is_not_the_pinned_one_is_refused(authority):
