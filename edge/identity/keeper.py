@@ -150,7 +150,7 @@ class Keeper:
             if self._pin is None:
                 await self._look_nearby()
             if self._pin is None:
-                raise IdentityError(
+                raise ConnectError(
                     f"{self._cloud}: this node has no identity there; give it a join token "
                     "(skerry token create), or the CA's pin and let a person approve it"
                 )

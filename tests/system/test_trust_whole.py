@@ -1,6 +1,7 @@
 """All of trust at once: a token, mTLS, a signature, a role and a Secret, between real processes."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,15 @@ def test_a_secret_reaches_a_signed_app_on_a_node_that_joined_and_lies_nowhere_in
             assert VALUE not in shown.stdout + log.stdout
     assert VALUE.encode() not in kept(tmp_path / "barn")
     assert VALUE.encode() not in kept(tmp_path / "cloud")
+
+
+def test_an_agent_that_starts_before_the_cloud_of_the_same_person_joins_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "contexts"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with Agent("barn", f"https://127.0.0.1:{port}", tmp_path / "barn") as barn:
+        barn.wait_for_line("no identity there; give it a join token")
+        with Cloud(tmp_path / "cloud", port, secure=True):
+            until(lambda: barn.status()["link"]["state"] == "Online", "barn joined")

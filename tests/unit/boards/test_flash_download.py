@@ -246,6 +246,15 @@ async def test_a_private_authority_is_trusted_when_it_is_named(image, authority)
         assert await fetched(blob_url(server), access=Access(trust)) == image
 
 
+async def test_a_token_is_told_to_the_server_it_is_for_and_not_where_that_one_points(image):
+    async with BlobServer(image) as elsewhere, BlobServer(image) as server:
+        place = f"{elsewhere.url}/blob"
+        server.answer = f"HTTP/1.1 307 Moved\r\nLocation: {place}\r\n\r\n".encode()
+        assert await fetched(blob_url(server), access=Access(token="secret")) == image
+        assert "Authorization: Bearer secret" in server.requests[0]
+        assert not any("secret" in request for request in elsewhere.requests)
+
+
 def test_an_authority_that_is_not_the_pinned_one_is_refused(authority):
     with pytest.raises(ImageError, match="none of its certificates has the digest"):
         trusted(authority[0], "sha256:" + "0" * 64)
