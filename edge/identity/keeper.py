@@ -74,7 +74,7 @@ class Keeper:
         time: Time,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """Raises IdentityError for a token or pin that cannot be used."""
+        """What is wrong with a token, pin or address is said when they are needed: apps run anyway."""
         self._settings = settings
         self._cloud = settings.cloud.rstrip("/")
         self._time = time
@@ -84,9 +84,9 @@ class Keeper:
         self._turn = asyncio.Lock()
         self._suspect = False
         self._wake = asyncio.Event()
-        self._token, self._pin = _join_with(settings)
+        self._encrypted = self._cloud.startswith("https://")
         self._tls: Tls | None = None
-        if self._slots.active() is not None:
+        if self._encrypted and self._slots.active() is not None:
             self._use(self._slots.active())
 
     @property
@@ -103,6 +103,8 @@ class Keeper:
 
     async def prepare(self) -> Tls:
         """As `tls`, after whatever is due: join, renew, prove. Raises NetError, IdentityError."""
+        if not self._encrypted:
+            raise IdentityError(f"--cloud: {self._cloud} is not encrypted; use https://")
         async with self._turn:
             if self._slots.candidate() is not None:
                 await self._try_candidate()
@@ -145,30 +147,34 @@ class Keeper:
 
     async def _join(self) -> None:
         settings = self._settings
+        token, pin = await self._introduction()
         trust = self._slots.trust()
         if not trust:
-            if self._pin is None:
-                await self._look_nearby()
-            if self._pin is None:
+            if pin is None:
                 raise ConnectError(
                     f"{self._cloud}: this node has no identity there; give it a join token "
                     "(skerry token create), or the CA's pin and let a person approve it"
                 )
-            trust = await enrol.meet(self._cloud, self._pin, self._time.proven_ns)
+            trust = await enrol.meet(self._cloud, pin, self._time.proven_ns)
             await asyncio.to_thread(self._slots.set_trust, [trust])
         wish = JoinRequest(
             node=settings.node,
             csr=await self._request(),
-            token=self._token.text() if self._token else "",
+            token=token.text() if token else "",
             labels=dict(settings.labels),
         )
         await self._take(await self._post("join", wish, self._stranger()))
         _log.info("joined %s as %s", self._cloud, settings.node)
 
-    async def _look_nearby(self) -> None:
-        """A cloud that this person starts on this machine may leave a token later than we start."""
-        token = await asyncio.to_thread(local_token, self._cloud)
-        self._token, self._pin = _join_with(replace(self._settings, token=token))
+    async def _introduction(self) -> tuple[JoinToken | None, str | None]:
+        """Token and pin: as set, else as a cloud of this person on this machine left them.
+
+        Read at each try, since that cloud may start later than we do.
+        """
+        if self._settings.token or self._settings.ca_pin:
+            return _join_with(self._settings)
+        nearby = await asyncio.to_thread(local_token, self._cloud)
+        return _join_with(replace(self._settings, token=nearby))
 
     async def _follow(self) -> None:
         """Renew or prove, if it is time; a failed renewal leaves what there is."""

@@ -1,6 +1,7 @@
 """All of trust at once: a token, mTLS, a signature, a role and a Secret, between real processes."""
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -65,3 +66,25 @@ def test_an_agent_that_starts_before_the_cloud_of_the_same_person_joins_it(
         barn.wait_for_line("no identity there; give it a join token")
         with Cloud(tmp_path / "cloud", port, secure=True):
             until(lambda: barn.status()["link"]["state"] == "Online", "barn joined")
+
+
+def test_wrong_settings_for_joining_stop_no_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "contexts"))
+    thermometer, state = str(ROOT / "wasm_apps/thermometer"), tmp_path / "barn"
+    skerry("app", "build", thermometer)
+    with Cloud(tmp_path / "cloud", secure=True) as cloud:
+        grant = ("--grant", "probe=i2c-1:0x48")
+        with Agent("barn", cloud.url, state, labels=["site=barn"]) as barn:
+            until(lambda: barn.status()["link"]["state"] == "Online", "barn joined")
+            skerry("app", "deploy", thermometer, "-l", "site=barn", *grant, cloud=cloud.url)
+            barn.until_app("thermometer", "Running")
+        with Agent("barn", cloud.url, state, token="skerry1.torn") as barn:  # noqa: S106 - damaged
+            barn.until_app("thermometer", "Running")
+            until(lambda: barn.status()["link"]["state"] == "Online", "its identity counts")
+        shutil.rmtree(state / "identity")
+        with Agent("barn", cloud.url, state, token="skerry1.torn") as barn:  # noqa: S106 - damaged
+            barn.wait_for_line("link is down: .*token")
+            barn.until_app("thermometer", "Running")
+        with Agent("barn", "http://cloud.example", state) as barn:
+            barn.wait_for_line("link is down: .* is not encrypted")
+            barn.until_app("thermometer", "Running")
