@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _readings(verbs)
     _boards(verbs)
     _image(verbs)
+    _verify(verbs)
     _package(verbs)
     _emulate(verbs)
     _bench(verbs)
@@ -291,7 +292,7 @@ def _keys(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     group = verbs.add_parser("keys", help="make and rotate the keys that sign what nodes run")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     init = _verb(does, "init", "cloud.client.keys:init", "make keys and a root of trust")
-    for role in ("root", "app"):
+    for role in ("root", "app", "image"):
         init.add_argument(
             f"--{role}-keys", type=int, default=1, metavar="N", help=f"{role} keys to make"
         )
@@ -304,7 +305,7 @@ def _keys(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "-o", "--output", choices=("table", "json", "yaml"), default="table", help="form"
     )
     rotate = _verb(does, "rotate", "cloud.client.keys:rotate", "replace the keys of a role")
-    rotate.add_argument("role", choices=("root", "app"), help="whose keys are replaced")
+    rotate.add_argument("role", choices=("root", "app", "image"), help="whose keys are replaced")
     publish = _verb(does, "publish", "cloud.client.keys:publish", "bring the root to the cloud")
     for verb in (init, show, rotate, publish):
         _keyring(verb)
@@ -537,10 +538,28 @@ def _image(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "reference", metavar="NAME:TAG", help="what it is then called: images/rpi3:1.2"
     )
     _cloud_options(push)
+    sign = _verb(does, "sign", "cloud.client.provenance:sign", "sign what an image was built from")
+    sign.add_argument("file", type=Path, help="the image; FILE.intoto.json is beside it")
+    _keyring(sign)
     for verb in (build, lock):
         verb.add_argument(
             "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
         )
+
+
+def _verify(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    verify = _verb(
+        verbs,
+        "verify",
+        "cloud.client.provenance:verify",
+        "check, without a network, that a file is what somebody trusted has built",
+    )
+    verify.add_argument("file", type=Path, help="an image; its papers lie beside it")
+    verify.add_argument(
+        "--trust-root", metavar="FILE", help="root.cose; else that of your own keys"
+    )
+    verify.add_argument("--unsigned", action="store_true", help="compare digests alone")
+    _keyring(verify)
 
 
 def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:

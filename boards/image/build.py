@@ -1,13 +1,13 @@
 """One image, from packages to file. Nothing here needs root, a network only what is not cached."""
 
-import hashlib
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from boards import provenance
 from boards.board import Board, Role, agent_board_file, board_path, load_board, signature
 from boards.compile.compiler import add_compiled
 from boards.image import boot, disk, rootfs, sbom
@@ -28,6 +28,7 @@ class Built:
 
     image: Path
     sbom: Path
+    provenance: Path
     sha256: str
     size: int
     """Bytes, holes included."""
@@ -48,7 +49,7 @@ class _Sources(NamedTuple):
 
 
 def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False) -> Built:
-    """Write the image of a board to `out`, and its bill of materials beside it.
+    """Write the image of a board to `out`, its bill of materials and its provenance beside it.
 
     `name` is a board that ships with Skerry or the path of a board file; the agent stays
     bytecode, or is compiled to machine code. Raises BuildError for what the building machine lacks, other
@@ -94,9 +95,14 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False
     inside |= {**sources.kernel, **sources.firmware, **sources.wifi_firmware}
     bill = out.with_name(f"{out.name}.cdx.json")
     bill.write_bytes(sbom.document(title, VERSION, inside, sources.wheels.values()))
-    with out.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Built(out, bill, digest, out.stat().st_size, slot_size, time.monotonic() - began)
+    origin = out.with_name(f"{out.name}{provenance.SUFFIX}")
+    asked = {"board": title, "compiled": compiled}
+    materials = _materials(sources, definition)
+    origin.write_bytes(provenance.statement((out, bill), asked, VERSION, materials))
+    digest = provenance.digest(out)
+    return Built(
+        out, bill, origin, digest, out.stat().st_size, slot_size, time.monotonic() - began
+    )
 
 
 def _sources(board: Board, lock: Lock, cache: Path, say: Say) -> _Sources:
@@ -114,6 +120,14 @@ def _sources(board: Board, lock: Lock, cache: Path, say: Say) -> _Sources:
         unpacked(radio, lock, cache, say) if radio else {},
         wheels(PROJECT / REQUIREMENTS, cache, say),
     )
+
+
+def _materials(sources: _Sources, definition: Path) -> Iterator[provenance.Material]:
+    packages = {**sources.system, **sources.kernel, **sources.firmware, **sources.wifi_firmware}
+    yield from provenance.of_packages(packages)
+    yield from provenance.of_wheels(sources.wheels.values())
+    yield provenance.of_file(definition)
+    yield provenance.of_project(PROJECT, VERSION)
 
 
 def _wifi_firmware(board: Board, sources: _Sources) -> Mapping[str, bytes] | None:

@@ -14,6 +14,7 @@ def run(args: Namespace) -> None:
     cache = _cache(args)
     built = build(args.board, out.absolute(), cache, _say, compiled=args.compiled)
     print(f"{out}: {built.size >> 20} MiB, sha256:{built.sha256}")
+    print(f"{built.provenance.name}: what it was built from; `skerry image sign` signs that")
     print(
         f"{built.sbom.name}: what is in it; slot {built.slot_size / 1e6:.1f} MB; {built.seconds:.1f} s"
     )

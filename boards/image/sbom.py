@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from boards.packages import Package
+from boards.provenance import digest
 
 _LICENCE = re.compile(r"^License:[ \t]*(\S[^\n]*)$", re.MULTILINE)
 _TEXT_LIMIT = 200
@@ -71,6 +72,7 @@ def _wheel(file: Path) -> Component:
         "name": name,
         "version": version,
         "purl": f"pkg:pypi/{name}@{version}",
+        "hashes": [{"alg": "SHA-256", "content": digest(file)}],
         "licenses": _licences({stated} if stated else set()),
     }
 

@@ -9,7 +9,7 @@ from cloud.client.errors import InputError
 from cloud.client.keyring import Keyring, new_root
 from cloud.client.registry import push_root, root_version
 from cloud.clock import utc_now
-from edge.trust.root import ROOT_ROLE
+from edge.trust.root import ROOT_ROLE, Role
 
 DAY = 86_400
 KEYS_LIMIT = 16
@@ -20,7 +20,11 @@ DAYS_LIMIT = 36_500
 
 def init(args: Namespace) -> None:
     """Make keys and version 1 of the root of trust."""
-    for option, count in (("--root-keys", args.root_keys), ("--app-keys", args.app_keys)):
+    for option, count in (
+        ("--root-keys", args.root_keys),
+        ("--app-keys", args.app_keys),
+        ("--image-keys", args.image_keys),
+    ):
         if not 1 <= count <= KEYS_LIMIT:
             raise InputError(f"{option}: {count} is not from 1 to {KEYS_LIMIT}")
     ring = Keyring(args.keys)
@@ -29,8 +33,13 @@ def init(args: Namespace) -> None:
     made = {
         ROOT_ROLE: ring.new_keys(args.root_keys),
         "app": ring.new_keys(args.app_keys),
+        "image": ring.new_keys(args.image_keys),
     }
-    thresholds = {ROOT_ROLE: args.root_threshold, "app": args.app_threshold}
+    thresholds = {
+        ROOT_ROLE: args.root_threshold,
+        "app": args.app_threshold,
+        "image": args.image_threshold,
+    }
     roles = {role: ([key.public for key in keys], thresholds[role]) for role, keys in made.items()}
     data = ring.publishable(new_root(1, _expiry(args.days), roles), made[ROOT_ROLE])
     for keys in made.values():
@@ -60,19 +69,20 @@ def show(args: Namespace) -> None:
 
 
 def rotate(args: Namespace) -> None:
-    """Replace the keys of a role: the next version of the root, signed by the old and the new."""
+    """Replace the keys of a role: the next version of the root, signed by the old and the new.
+
+    A role that the root does not have yet gets one key.
+    """
     ring = Keyring(args.keys)
     old = ring.root()
-    if args.role not in old.roles:
-        raise InputError(f"role: the root has no {args.role}; it has {', '.join(old.roles)}")
     signing = ring.signing_keys(old, ROOT_ROLE)
     if len(signing) < old.roles[ROOT_ROLE].threshold:
         raise InputError(
             f"{ring.directory}: {len(signing)} root keys are here, "
             f"{old.roles[ROOT_ROLE].threshold} must sign; bring the others"
         )
-    retired = old.roles[args.role].keys
-    made = ring.new_keys(len(retired))
+    before = old.roles.get(args.role, Role(keys=[], threshold=1))
+    made = ring.new_keys(len(before.keys) or 1)
     roles = {
         role: (
             [key.public for key in made]
@@ -80,7 +90,7 @@ def rotate(args: Namespace) -> None:
             else list(old.keys_of(role).values()),
             found.threshold,
         )
-        for role, found in old.roles.items()
+        for role, found in {**old.roles, args.role: before}.items()
     }
     root = new_root(old.version + 1, _expiry(args.days), roles)
     more = made if args.role == ROOT_ROLE else []
@@ -88,7 +98,7 @@ def rotate(args: Namespace) -> None:
     locked = any(ring.encrypted(name) for name in old.keys if ring.has(name))
     ring.keep(made, ring.ask_passphrase() if locked else None)
     ring.keep_root(root.version, data)
-    ring.retire(set(retired) - root.keys.keys())
+    ring.retire(set(before.keys) - root.keys.keys())
     print(
         f"root of trust: version {root.version}; "
         "`skerry keys publish` brings it to the cloud, and nodes take it from there"

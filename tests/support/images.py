@@ -28,7 +28,8 @@ def built_image(name: str, *, compiled: bool = False, say: Callable[[str], None]
         os.utime(image)
         for old in sorted(folder.glob("*.img"), key=_used)[:-KEPT]:
             old.unlink()
-            old.with_name(f"{old.name}.cdx.json").unlink(missing_ok=True)
+            for beside in (".cdx.json", ".intoto.json"):
+                old.with_name(f"{old.name}{beside}").unlink(missing_ok=True)
     return image
 
 

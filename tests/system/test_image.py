@@ -18,6 +18,7 @@ def test_building_twice_gives_the_same_bytes(tmp_path, board):
     again = build(board, tmp_path / "two/image.img", CACHE, print, compiled=False)
     assert again.sha256 == first.sha256
     assert again.sbom.read_bytes() == first.sbom.read_bytes()
+    assert again.provenance.read_bytes() == first.provenance.read_bytes()
     parts = {part["name"] for part in json.loads(first.sbom.read_bytes())["components"]}
     assert {"python3.11-minimal", "wasmtime", "busybox-static"} <= parts
     assert ("raspi-firmware" in parts) == (board == "rpi3")

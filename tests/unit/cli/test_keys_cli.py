@@ -21,7 +21,7 @@ def test_keys_are_made_for_their_owner_alone(tmp_path: Path):
     assert keys(folder, "init") == 0
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     secret = list(folder.glob("*.pem"))
-    assert len(secret) == 2
+    assert len(secret) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert first_root((folder / "root.cose").read_bytes()).version == 1
 
@@ -46,7 +46,7 @@ def test_a_passphrase_keeps_the_keys_from_who_reads_the_disk(
         Keyring(tmp_path).signing_keys(ring.root(), "app")
 
 
-@pytest.mark.parametrize("role", ["app", "root"])
+@pytest.mark.parametrize("role", ["app", "image", "root"])
 def test_a_rotation_is_a_root_that_follows_the_old_one(tmp_path: Path, role: str):
     keys(tmp_path, "init", "--root-keys", "3", "--root-threshold", "2")
     old = first_root((tmp_path / "root.cose").read_bytes())
@@ -77,6 +77,7 @@ def test_the_list_says_what_is_here(tmp_path: Path, capsys: pytest.CaptureFixtur
     found = json.loads(capsys.readouterr().out)
     assert {each["role"]: each["private"] for each in found["keys"]} == {
         "app": "here",
+        "image": "here",
         "root": "elsewhere",
     }
 
