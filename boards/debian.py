@@ -92,6 +92,11 @@ class Pinned:
                 _unpack([deb], found[pin])
         return found
 
+    def files(self, name: str, lock: Lock, cache: Path, say: Say) -> Mapping[Package, Path]:
+        """Every package of a set as the file that `dpkg-deb` reads; raises as `unpacked`."""
+        pins = self._pins(name, lock)
+        return dict(zip(pins, self._fetch(name, pins, lock, cache, say), strict=True))
+
     def tree(self, name: str, lock: Lock, cache: Path, say: Say) -> Path:
         """One directory with all packages of a set unpacked into it; raises as `unpacked`."""
         pins = self._pins(name, lock)

@@ -21,23 +21,29 @@ _INIT = Path(__file__).parent / "guest" / "init"
 
 
 def tiny_media(
-    machine: Machine, cache: Path, *, modules: Sequence[str] = (), more: Sequence[Entry] = ()
+    machine: Machine,
+    cache: Path,
+    *,
+    modules: Sequence[str] = (),
+    more: Sequence[Entry] = (),
+    init: bytes | None = None,
 ) -> Media:
     """Kernel, initramfs and device tree for `machine` in `cache`, on a disk where U-Boot wants one.
 
     `modules` and `more` add kernel modules and files; an executable `etc/board-start` runs at
-    boot. Raises PackageError, ImageError.
+    boot. `init` is another script in the place of ours. Raises PackageError, ImageError.
     """
     with making(cache):
-        return _made(machine, cache, modules, more)
+        return _made(machine, cache, modules, more, init or _INIT.read_bytes())
 
 
-def _made(machine: Machine, cache: Path, modules: Sequence[str], more: Sequence[Entry]) -> Media:
+def _made(
+    machine: Machine, cache: Path, modules: Sequence[str], more: Sequence[Entry], init: bytes
+) -> Media:
     root = tree("tiny-arm64", cache)
     kernel = next(iter(sorted((root / "boot").glob("vmlinuz-*"))))
     release = kernel.name.removeprefix("vmlinuz-")
     wanted = (*machine.modules, *modules)
-    init = _INIT.read_bytes()
     recipe = msgspec.json.encode((str(root.name), wanted, more))
     digest = hashlib.sha256(recipe + init + _own_code()).hexdigest()[:16]
     initrd = cache / "tiny" / f"initrd-{digest}.gz"
