@@ -19,7 +19,7 @@ from qemu.board import VIRT, Media
 from qemu.board.tiny import tiny_media
 
 _ROOTS = """systemd-sysv udev dpkg adduser init-system-helpers usr-is-merged python3 base-files
-base-passwd bash coreutils debianutils dash mawk grep sed findutils tar gzip login passwd
+base-passwd perl-base bash coreutils debianutils dash mawk grep sed findutils tar gzip login passwd
 util-linux mount libc-bin hostname diffutils ncurses-base ncurses-bin procps"""
 _SET = "debian-arm64"
 _PINNED = Pinned(
@@ -79,8 +79,11 @@ _FILES = {
     "etc/fstab": "",
     "etc/systemd/system/board-shell.service": _SHELL,
 }
+_FILES |= {
+    f"etc/pam.d/common-{kind}": f"{kind} required pam_permit.so\n"
+    for kind in ("auth", "account", "password", "session")
+}
 _LINKS = {
-    "bin/sh": "dash",
     "usr/bin/awk": "mawk",
     f"{_WANTS}/board-shell.service": "/etc/systemd/system/board-shell.service",
 }
@@ -129,9 +132,7 @@ def _unpack(root: Path, cache: Path) -> None:
         (root / name).symlink_to(target)
 
 
-def _write_down(
-    root: Path, places: Mapping[Package, Path], files: Mapping[Package, Path]
-) -> None:
+def _write_down(root: Path, places: Mapping[Package, Path], files: Mapping[Package, Path]) -> None:
     """In dpkg's own database: every package is installed, and what lies where is whose."""
     info = root / "var/lib/dpkg/info"
     info.mkdir(parents=True, exist_ok=True)
