@@ -1,0 +1,181 @@
+"""A small CBOR (RFC 8949): integers, byte and text strings, arrays, maps, booleans, null, floats.
+
+Writes the shortest heads and 64-bit floats; maps keep their order. Reads definite lengths and all
+widths of floats; no tags, no indefinite lengths. Depth and size are bounded.
+"""
+
+import struct
+
+from firmware.link.errors import MalformedError
+
+DEPTH_LIMIT = 8
+"""SMP nests three deep."""
+_INT64 = 1 << 64
+_SIMPLE = {20: False, 21: True, 22: None}
+_WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
+
+
+def encode(value):
+    # type: (object) -> bytes
+    """Bytes of a value; TypeError for what has none here, ValueError for an integer over 64 bits."""
+    out = bytearray()
+    _write(out, value, DEPTH_LIMIT)
+    return bytes(out)
+
+
+def decode(data):
+    # type: (bytes | bytearray | memoryview) -> object
+    """The one value that the bytes hold; MalformedError for anything else."""
+    value, at = _read(memoryview(data), 0, DEPTH_LIMIT)
+    if at != len(data):
+        raise MalformedError("cbor: bytes after the value")
+    return value
+
+
+def _write(out, value, depth):
+    # type: (bytearray, object, int) -> None
+    if depth < 0:
+        raise ValueError("cbor: nested too deep")
+    if value is None:
+        out.append(0xF6)
+    elif isinstance(value, bool):
+        out.append(0xF5 if value else 0xF4)
+    elif isinstance(value, int):
+        if value < 0:
+            _head(out, 1, -1 - value)
+        else:
+            _head(out, 0, value)
+    elif isinstance(value, float):
+        out.append(0xFB)
+        out += struct.pack(">d", value)
+    elif isinstance(value, str):
+        text = value.encode()
+        _head(out, 3, len(text))
+        out += text
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        _head(out, 2, len(value))
+        out += value
+    elif isinstance(value, (list, tuple)):
+        _head(out, 4, len(value))
+        for item in value:
+            _write(out, item, depth - 1)
+    elif isinstance(value, dict):
+        _head(out, 5, len(value))
+        for key in value:
+            _write(out, key, depth - 1)
+            _write(out, value[key], depth - 1)
+    else:
+        raise TypeError("cbor: no form for " + type(value).__name__)
+
+
+def _head(out, major, number):
+    # type: (bytearray, int, int) -> None
+    if number >= _INT64:
+        raise ValueError("cbor: integer over 64 bits")
+    top = major << 5
+    if number < 24:
+        out.append(top | number)
+        return
+    info, width = 24, 1
+    while number >> (8 * width):
+        info, width = info + 1, width * 2
+    out.append(top | info)
+    out += number.to_bytes(width, "big")
+
+
+def _read(data, at, depth):
+    # type: (memoryview, int, int) -> tuple[object, int]
+    if depth < 0:
+        raise MalformedError("cbor: nested too deep")
+    first, at = _byte(data, at)
+    major, info = first >> 5, first & 31
+    if major == 7:
+        return _read_simple(data, at, info)
+    number, at = _number(data, at, info)
+    if major == 0:
+        return number, at
+    if major == 1:
+        return -1 - number, at
+    if number > len(data) - at:
+        raise MalformedError("cbor: longer than what there is")
+    if major == 2:
+        return bytes(data[at : at + number]), at + number
+    if major == 3:
+        try:
+            return str(bytes(data[at : at + number]), "utf-8"), at + number
+        except ValueError:
+            raise MalformedError("cbor: text that is not UTF-8")
+    if major == 4:
+        return _read_array(data, at, number, depth)
+    if major == 5:
+        return _read_map(data, at, number, depth)
+    raise MalformedError("cbor: a tag")
+
+
+def _read_array(data, at, count, depth):
+    # type: (memoryview, int, int, int) -> tuple[object, int]
+    items = []
+    for _ in range(count):
+        item, at = _read(data, at, depth - 1)
+        items.append(item)
+    return items, at
+
+
+def _read_map(data, at, count, depth):
+    # type: (memoryview, int, int, int) -> tuple[object, int]
+    found = {}
+    for _ in range(count):
+        key, at = _read(data, at, depth - 1)
+        if not isinstance(key, (str, int, bytes)):
+            raise MalformedError("cbor: a key that is no text, number or byte string")
+        if key in found:
+            raise MalformedError("cbor: a key twice")
+        found[key], at = _read(data, at, depth - 1)
+    return found, at
+
+
+def _read_simple(data, at, info):
+    # type: (memoryview, int, int) -> tuple[object, int]
+    if info in _SIMPLE:
+        return _SIMPLE[info], at
+    if info not in (25, 26, 27):
+        raise MalformedError("cbor: a simple value that is unknown here")
+    width = _WIDTH[info]
+    if width > len(data) - at:
+        raise MalformedError("cbor: cut off")
+    raw = bytes(data[at : at + width])
+    if width == 2:
+        return _half(int.from_bytes(raw, "big")), at + width
+    return struct.unpack(">f" if width == 4 else ">d", raw)[0], at + width
+
+
+def _half(bits):
+    # type: (int) -> float
+    """IEEE 754 binary16, RFC 8949 appendix D."""
+    exponent, fraction = bits >> 10 & 31, bits & 1023
+    if exponent == 0:
+        value = fraction * 2.0**-24
+    elif exponent == 31:
+        value = float("nan") if fraction else float("inf")
+    else:
+        value = (fraction + 1024) * 2.0 ** (exponent - 25)
+    return -value if bits & 0x8000 else value
+
+
+def _number(data, at, info):
+    # type: (memoryview, int, int) -> tuple[int, int]
+    if info < 24:
+        return info, at
+    if info not in _WIDTH:
+        raise MalformedError("cbor: an indefinite length")
+    width = _WIDTH[info]
+    if width > len(data) - at:
+        raise MalformedError("cbor: cut off")
+    return int.from_bytes(bytes(data[at : at + width]), "big"), at + width
+
+
+def _byte(data, at):
+    # type: (memoryview, int) -> tuple[int, int]
+    if at >= len(data):
+        raise MalformedError("cbor: cut off")
+    return data[at], at + 1

@@ -1,0 +1,280 @@
+"""One end of the link: who is there, reports that arrive once and in order, requests and answers.
+
+Frames (`frame`) hold one byte of kind and then:
+
+    HELLO   nonce (4), nonce of the peer or 0 (4), window (1), CBOR map: who this is
+    REPORT  tag (2), number (2), CBOR value
+    ACK     tag (2), number of the report that is expected next (2)
+    ASK     tag (2), SMP request
+    ANSWER  tag (2), SMP answer
+
+A nonce is drawn at each start; the tag is the exclusive or of both, folded: what belongs to an
+earlier start of either end is dropped. The link is up when both have heard their own nonce from the
+other. Reports are sent again from the oldest without acknowledgement (go-back-N), up to the window
+of the peer. One request is under way at a time; it is sent again with the same SMP sequence number,
+and the other end repeats its answer instead of doing the deed twice.
+
+No I/O and no clock: times are milliseconds of a clock that never steps. The owner calls `receive`
+and `tick`, writes what `outgoing` gives, and looks at `events`. One owner.
+"""
+
+import struct
+
+from firmware.link import cbor, frame, smp
+from firmware.link.errors import BusyError, MalformedError
+
+HELLO, REPORT, ACK, ASK, ANSWER = 1, 2, 3, 4, 5
+UP, DOWN, REPORTED, ASKED, ANSWERED, FAILED = "up", "down", "report", "ask", "answer", "failed"
+"""First of an event; see `Session.events`."""
+WINDOW = 8
+"""Reports without acknowledgement; what a microcontroller has memory for."""
+RESEND = 250
+"""Milliseconds without an acknowledgement; a frame of 1,200 bytes takes 104 at 115,200 baud."""
+HEARTBEAT = 1000
+"""Milliseconds between hellos."""
+SILENCE = 3500
+"""Milliseconds without a frame, then the link is down: three hellos were lost."""
+TRIES = 8
+"""Times a request is sent: two seconds."""
+EVENTS_LIMIT = 64
+"""Events that wait for the owner; reports beyond it are not acknowledged and come again."""
+_HALF = 1 << 15
+
+
+class Session:
+    """See above."""
+
+    def __init__(self, nonce, who, now, window=WINDOW):
+        # type: (int, dict[str, object], int, int) -> None
+        """`nonce`: 32 random bits, not 0. `who`: for the peer, as its map."""
+        if not 0 < nonce < 1 << 32:
+            raise ValueError("nonce: not from 1 to 2**32 - 1")
+        self.events = []
+        """Tuples, oldest first, for the owner to take away: (UP, who), (DOWN,), (REPORTED, value),
+        (ASKED, operation, group, command, content), (ANSWERED, content), (FAILED,)."""
+        self.up = False
+        self._nonce = nonce
+        self._who = cbor.encode(who)
+        self._window = window
+        self._reader = frame.Reader()
+        self._out = bytearray()
+        self._heard = now
+        self._hello_due = now
+        self._peer = 0
+        self._forget_peer()
+
+    @property
+    def dropped(self):
+        # type: () -> int
+        """Frames that came damaged."""
+        return self._reader.dropped
+
+    def receive(self, data, now):
+        # type: (bytes | bytearray | memoryview, int) -> None
+        """Take in what came."""
+        for content in self._reader.feed(data):
+            try:
+                self._take(content, now)
+            except (MalformedError, IndexError, ValueError):
+                self._reader.dropped += 1
+
+    def tick(self, now):
+        # type: (int) -> None
+        """Send again what is due, and notice silence."""
+        if self._peer and now - self._heard >= SILENCE:
+            self._lost()
+        if now >= self._hello_due:
+            self._hello_due = now + HEARTBEAT
+            self._send_hello()
+        if not self.up:
+            return
+        if self._unacked and now >= self._resend_due:
+            self._resend_due = now + RESEND
+            for number, body in self._unacked:
+                self._send(REPORT, struct.pack("<H", number) + body)
+        if self._asking is not None and now >= self._ask_due:
+            self._ask_again(now)
+
+    def due(self):
+        # type: () -> int
+        """When `tick` has something to do."""
+        times = [self._hello_due]
+        if self._peer:
+            times.append(self._heard + SILENCE)
+        if self.up and self._unacked:
+            times.append(self._resend_due)
+        if self.up and self._asking is not None:
+            times.append(self._ask_due)
+        return min(times)
+
+    def outgoing(self):
+        # type: () -> bytes
+        """What is to be written; it is then forgotten here."""
+        data = bytes(self._out)
+        self._out = bytearray()
+        return data
+
+    def report(self, value, now):
+        # type: (object, int) -> None
+        """Send a value that arrives once and in order; BusyError when the window is full or the
+        link is down."""
+        if not self.up or len(self._unacked) >= self._peer_window:
+            raise BusyError("report: no room before the next acknowledgement")
+        body = _fitting(cbor.encode(value))
+        if not self._unacked:
+            self._resend_due = now + RESEND
+        self._unacked.append((self._next, body))
+        self._send(REPORT, struct.pack("<H", self._next) + body)
+        self._next = (self._next + 1) & 0xFFFF
+
+    def ask(self, operation, group, command, content, now):
+        # type: (int, int, int, dict[str, object], int) -> None
+        """Send a request; the answer is an event. BusyError when one is under way or down."""
+        if not self.up or self._asking is not None:
+            raise BusyError("ask: a request is under way, or the link is down")
+        self._sequence = (self._sequence + 1) & 255
+        self._asking = _fitting(smp.encode(operation, group, command, self._sequence, content))
+        self._tries = 0
+        self._ask_again(now)
+
+    def answer(self, content):
+        # type: (dict[str, object]) -> None
+        """Answer the request of the last ASKED event."""
+        if self._asked is None:
+            return
+        operation, group, command, sequence = self._asked
+        self._answered = _fitting(
+            smp.encode(smp.answer(operation), group, command, sequence, content)
+        )
+        self._asked = None
+        self._send(ANSWER, self._answered)
+
+    def _forget_peer(self):
+        # type: () -> None
+        self._peer_window = 0
+        self._unacked = []
+        self._next = 0
+        self._expected = 0
+        self._resend_due = 0
+        self._asking = None
+        self._tries = 0
+        self._ask_due = 0
+        self._sequence = 0
+        self._asked = None
+        self._answered = b""
+        self._answered_sequence = -1
+
+    def _lost(self):
+        # type: () -> None
+        if self.up:
+            self.events.append((DOWN,))
+        self.up = False
+        self._peer = 0
+        self._forget_peer()
+
+    def _take(self, content, now):
+        # type: (bytes, int) -> None
+        kind = content[0]
+        if kind == HELLO:
+            self._take_hello(content, now)
+            return
+        if not self.up or content[1:3] != self._tag():
+            return
+        self._heard = now
+        body = content[3:]
+        if kind == REPORT:
+            self._take_report(body)
+        elif kind == ACK:
+            self._take_ack(body, now)
+        elif kind == ASK:
+            self._take_ask(body)
+        elif kind == ANSWER:
+            self._take_answer(body)
+        else:
+            raise MalformedError("link: a kind that is unknown here")
+
+    def _take_hello(self, content, now):
+        # type: (bytes, int) -> None
+        if len(content) < 10:
+            raise MalformedError("hello: cut off")
+        nonce, mine, window = struct.unpack("<IIB", content[1:10])
+        who = cbor.decode(content[10:])
+        if nonce == 0 or window == 0 or nonce == self._nonce:
+            raise MalformedError("hello: nonce or window that cannot be, or our own echo")
+        if nonce != self._peer:
+            self._lost()
+            self._peer = nonce
+            self._send_hello()
+        self._heard = now
+        self._peer_window = window
+        if mine == self._nonce and not self.up:
+            self.up = True
+            self.events.append((UP, who))
+            self._send_hello()
+
+    def _take_report(self, body):
+        # type: (bytes) -> None
+        number = struct.unpack("<H", body[:2])[0]
+        if number == self._expected and len(self.events) < EVENTS_LIMIT:
+            value = cbor.decode(body[2:])
+            self._expected = (number + 1) & 0xFFFF
+            self.events.append((REPORTED, value))
+        self._send(ACK, struct.pack("<H", self._expected))
+
+    def _take_ack(self, body, now):
+        # type: (bytes, int) -> None
+        number = struct.unpack("<H", body[:2])[0]
+        while self._unacked and (number - self._unacked[0][0] - 1) & 0xFFFF < _HALF:
+            self._unacked.pop(0)
+            self._resend_due = now + RESEND
+
+    def _take_ask(self, body):
+        # type: (bytes) -> None
+        operation, group, command, sequence, content = smp.decode(body)
+        if sequence == self._answered_sequence:
+            if self._asked is None:
+                self._send(ANSWER, self._answered)
+            return
+        self._answered_sequence = sequence
+        self._asked = (operation, group, command, sequence)
+        self.events.append((ASKED, operation, group, command, content))
+
+    def _take_answer(self, body):
+        # type: (bytes) -> None
+        _, _, _, sequence, content = smp.decode(body)
+        if self._asking is not None and sequence == self._sequence:
+            self._asking = None
+            self.events.append((ANSWERED, content))
+
+    def _ask_again(self, now):
+        # type: (int) -> None
+        if self._asking is None:
+            return
+        if self._tries == TRIES:
+            self._asking = None
+            self.events.append((FAILED,))
+            return
+        self._tries += 1
+        self._ask_due = now + RESEND
+        self._send(ASK, self._asking)
+
+    def _send_hello(self):
+        # type: () -> None
+        head = struct.pack("<BIIB", HELLO, self._nonce, self._peer, self._window)
+        self._out += frame.encode(head + self._who)
+
+    def _send(self, kind, body):
+        # type: (int, bytes) -> None
+        self._out += frame.encode(bytes((kind,)) + self._tag() + body)
+
+    def _tag(self):
+        # type: () -> bytes
+        both = self._nonce ^ self._peer
+        return struct.pack("<H", (both ^ both >> 16) & 0xFFFF)
+
+
+def _fitting(body):
+    # type: (bytes) -> bytes
+    if len(body) > frame.FRAME_LIMIT - 5:
+        raise ValueError("link: longer than a frame")
+    return body
