@@ -15,16 +15,14 @@ _SIMPLE = {20: False, 21: True, 22: None}
 _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
 
 
-def encode(value):
-    # type: (object) -> bytes
+def encode(value: object) -> bytes:
     """Bytes of a value; TypeError for what has none here, ValueError for an integer over 64 bits."""
     out = bytearray()
     _write(out, value, DEPTH_LIMIT)
     return bytes(out)
 
 
-def decode(data):
-    # type: (bytes | bytearray | memoryview) -> object
+def decode(data: bytes | bytearray | memoryview) -> object:
     """The one value that the bytes hold; MalformedError for anything else."""
     value, at = _read(memoryview(data), 0, DEPTH_LIMIT)
     if at != len(data):
@@ -32,8 +30,7 @@ def decode(data):
     return value
 
 
-def _write(out, value, depth):
-    # type: (bytearray, object, int) -> None
+def _write(out: bytearray, value: object, depth: int) -> None:
     if depth < 0:
         raise ValueError("cbor: nested too deep")
     if value is None:
@@ -68,8 +65,7 @@ def _write(out, value, depth):
         raise TypeError("cbor: no form for " + type(value).__name__)
 
 
-def _head(out, major, number):
-    # type: (bytearray, int, int) -> None
+def _head(out: bytearray, major: int, number: int) -> None:
     if number >= _INT64:
         raise ValueError("cbor: integer over 64 bits")
     top = major << 5
@@ -83,8 +79,7 @@ def _head(out, major, number):
     out += number.to_bytes(width, "big")
 
 
-def _read(data, at, depth):
-    # type: (memoryview, int, int) -> tuple[object, int]
+def _read(data: memoryview, at: int, depth: int) -> tuple[object, int]:
     if depth < 0:
         raise MalformedError("cbor: nested too deep")
     first, at = _byte(data, at)
@@ -112,8 +107,7 @@ def _read(data, at, depth):
     raise MalformedError("cbor: a tag")
 
 
-def _read_array(data, at, count, depth):
-    # type: (memoryview, int, int, int) -> tuple[object, int]
+def _read_array(data: memoryview, at: int, count: int, depth: int) -> tuple[object, int]:
     items = []
     for _ in range(count):
         item, at = _read(data, at, depth - 1)
@@ -121,8 +115,7 @@ def _read_array(data, at, count, depth):
     return items, at
 
 
-def _read_map(data, at, count, depth):
-    # type: (memoryview, int, int, int) -> tuple[object, int]
+def _read_map(data: memoryview, at: int, count: int, depth: int) -> tuple[object, int]:
     found = {}
     for _ in range(count):
         key, at = _read(data, at, depth - 1)
@@ -134,8 +127,7 @@ def _read_map(data, at, count, depth):
     return found, at
 
 
-def _read_simple(data, at, info):
-    # type: (memoryview, int, int) -> tuple[object, int]
+def _read_simple(data: memoryview, at: int, info: int) -> tuple[object, int]:
     if info in _SIMPLE:
         return _SIMPLE[info], at
     if info not in (25, 26, 27):
@@ -149,8 +141,7 @@ def _read_simple(data, at, info):
     return struct.unpack(">f" if width == 4 else ">d", raw)[0], at + width
 
 
-def _half(bits):
-    # type: (int) -> float
+def _half(bits: int) -> float:
     """IEEE 754 binary16, RFC 8949 appendix D."""
     exponent, fraction = bits >> 10 & 31, bits & 1023
     if exponent == 0:
@@ -162,8 +153,7 @@ def _half(bits):
     return -value if bits & 0x8000 else value
 
 
-def _number(data, at, info):
-    # type: (memoryview, int, int) -> tuple[int, int]
+def _number(data: memoryview, at: int, info: int) -> tuple[int, int]:
     if info < 24:
         return info, at
     if info not in _WIDTH:
@@ -174,8 +164,7 @@ def _number(data, at, info):
     return int.from_bytes(bytes(data[at : at + width]), "big"), at + width
 
 
-def _byte(data, at):
-    # type: (memoryview, int) -> tuple[int, int]
+def _byte(data: memoryview, at: int) -> tuple[int, int]:
     if at >= len(data):
         raise MalformedError("cbor: cut off")
     return data[at], at + 1

@@ -13,8 +13,7 @@ _RUN = 254
 """Bytes after one code byte."""
 
 
-def encode(content):
-    # type: (bytes | bytearray | memoryview) -> bytes
+def encode(content: bytes | bytearray | memoryview) -> bytes:
     """The frame of a content, with a zero before it, which ends what noise may have begun."""
     body = bytes(content) + crc32(content).to_bytes(CRC_BYTES, "little")
     out = bytearray(1)
@@ -39,8 +38,7 @@ def encode(content):
 class Reader:
     """Finds frames in whatever chunks arrive; what is damaged or too long is dropped and counted."""
 
-    def __init__(self, limit=FRAME_LIMIT):
-        # type: (int) -> None
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
         self.dropped = 0
         """Frames that were damaged, cut or too long."""
         self._room = bytearray(limit + CRC_BYTES)
@@ -53,10 +51,9 @@ class Reader:
         self._bad = False
         self._begun = False
 
-    def feed(self, chunk):
-        # type: (bytes | bytearray | memoryview) -> list[bytes]
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[bytes]:
         """The contents that this chunk completes."""
-        found = []
+        found: list[bytes] = []
         for byte in chunk:
             if byte == 0:
                 if self._begun:
@@ -72,16 +69,14 @@ class Reader:
                 self._put(byte)
         return found
 
-    def _put(self, byte):
-        # type: (int) -> None
+    def _put(self, byte: int) -> None:
         if self._size < len(self._room):
             self._room[self._size] = byte
             self._size += 1
         else:
             self._bad = True
 
-    def _end(self, found):
-        # type: (list[bytes]) -> None
+    def _end(self, found: list[bytes]) -> None:
         size = self._size - CRC_BYTES
         whole = not self._bad and self._left == 0 and size >= 0
         if whole and crc32(self._view[:size]) == int.from_bytes(

@@ -44,8 +44,7 @@ _HALF = 1 << 15
 class Session:
     """See above."""
 
-    def __init__(self, nonce, who, now, window=WINDOW):
-        # type: (int, dict[str, object], int, int) -> None
+    def __init__(self, nonce: int, who: dict[str, object], now: int, window: int = WINDOW) -> None:
         """`nonce`: 32 random bits, not 0. `who`: for the peer, as its map."""
         if not 0 < nonce < 1 << 32:
             raise ValueError("nonce: not from 1 to 2**32 - 1")
@@ -64,13 +63,11 @@ class Session:
         self._forget_peer()
 
     @property
-    def dropped(self):
-        # type: () -> int
+    def dropped(self) -> int:
         """Frames that came damaged."""
         return self._reader.dropped
 
-    def receive(self, data, now):
-        # type: (bytes | bytearray | memoryview, int) -> None
+    def receive(self, data: bytes | bytearray | memoryview, now: int) -> None:
         """Take in what came."""
         for content in self._reader.feed(data):
             try:
@@ -78,8 +75,7 @@ class Session:
             except (MalformedError, IndexError, ValueError):
                 self._reader.dropped += 1
 
-    def tick(self, now):
-        # type: (int) -> None
+    def tick(self, now: int) -> None:
         """Send again what is due, and notice silence."""
         if self._peer and now - self._heard >= SILENCE:
             self._lost()
@@ -95,8 +91,7 @@ class Session:
         if self._asking is not None and now >= self._ask_due:
             self._ask_again(now)
 
-    def due(self):
-        # type: () -> int
+    def due(self) -> int:
         """When `tick` has something to do."""
         times = [self._hello_due]
         if self._peer:
@@ -107,17 +102,16 @@ class Session:
             times.append(self._ask_due)
         return min(times)
 
-    def outgoing(self):
-        # type: () -> bytes
+    def outgoing(self) -> bytes:
         """What is to be written; it is then forgotten here."""
         data = bytes(self._out)
         self._out = bytearray()
         return data
 
-    def report(self, value, now):
-        # type: (object, int) -> None
+    def report(self, value: object, now: int) -> None:
         """Send a value that arrives once and in order; BusyError when the window is full or the
-        link is down."""
+        link is down.
+        """
         if not self.up or len(self._unacked) >= self._peer_window:
             raise BusyError("report: no room before the next acknowledgement")
         body = _fitting(cbor.encode(value))
@@ -127,8 +121,9 @@ class Session:
         self._send(REPORT, struct.pack("<H", self._next) + body)
         self._next = (self._next + 1) & 0xFFFF
 
-    def ask(self, operation, group, command, content, now):
-        # type: (int, int, int, dict[str, object], int) -> None
+    def ask(
+        self, operation: int, group: int, command: int, content: dict[str, object], now: int
+    ) -> None:
         """Send a request; the answer is an event. BusyError when one is under way or down."""
         if not self.up or self._asking is not None:
             raise BusyError("ask: a request is under way, or the link is down")
@@ -137,8 +132,7 @@ class Session:
         self._tries = 0
         self._ask_again(now)
 
-    def answer(self, content):
-        # type: (dict[str, object]) -> None
+    def answer(self, content: dict[str, object]) -> None:
         """Answer the request of the last ASKED event."""
         if self._asked is None:
             return
@@ -149,8 +143,7 @@ class Session:
         self._asked = None
         self._send(ANSWER, self._answered)
 
-    def _forget_peer(self):
-        # type: () -> None
+    def _forget_peer(self) -> None:
         self._peer_window = 0
         self._unacked = []
         self._next = 0
@@ -164,16 +157,14 @@ class Session:
         self._answered = b""
         self._answered_sequence = -1
 
-    def _lost(self):
-        # type: () -> None
+    def _lost(self) -> None:
         if self.up:
             self.events.append((DOWN,))
         self.up = False
         self._peer = 0
         self._forget_peer()
 
-    def _take(self, content, now):
-        # type: (bytes, int) -> None
+    def _take(self, content: bytes, now: int) -> None:
         kind = content[0]
         if kind == HELLO:
             self._take_hello(content, now)
@@ -193,8 +184,7 @@ class Session:
         else:
             raise MalformedError("link: a kind that is unknown here")
 
-    def _take_hello(self, content, now):
-        # type: (bytes, int) -> None
+    def _take_hello(self, content: bytes, now: int) -> None:
         if len(content) < 10:
             raise MalformedError("hello: cut off")
         nonce, mine, window = struct.unpack("<IIB", content[1:10])
@@ -212,8 +202,7 @@ class Session:
             self.events.append((UP, who))
             self._send_hello()
 
-    def _take_report(self, body):
-        # type: (bytes) -> None
+    def _take_report(self, body: bytes) -> None:
         number = struct.unpack("<H", body[:2])[0]
         if number == self._expected and len(self.events) < EVENTS_LIMIT:
             value = cbor.decode(body[2:])
@@ -221,15 +210,13 @@ class Session:
             self.events.append((REPORTED, value))
         self._send(ACK, struct.pack("<H", self._expected))
 
-    def _take_ack(self, body, now):
-        # type: (bytes, int) -> None
+    def _take_ack(self, body: bytes, now: int) -> None:
         number = struct.unpack("<H", body[:2])[0]
         while self._unacked and (number - self._unacked[0][0] - 1) & 0xFFFF < _HALF:
             self._unacked.pop(0)
             self._resend_due = now + RESEND
 
-    def _take_ask(self, body):
-        # type: (bytes) -> None
+    def _take_ask(self, body: bytes) -> None:
         operation, group, command, sequence, content = smp.decode(body)
         if sequence == self._answered_sequence:
             if self._asked is None:
@@ -239,15 +226,13 @@ class Session:
         self._asked = (operation, group, command, sequence)
         self.events.append((ASKED, operation, group, command, content))
 
-    def _take_answer(self, body):
-        # type: (bytes) -> None
+    def _take_answer(self, body: bytes) -> None:
         _, _, _, sequence, content = smp.decode(body)
         if self._asking is not None and sequence == self._sequence:
             self._asking = None
             self.events.append((ANSWERED, content))
 
-    def _ask_again(self, now):
-        # type: (int) -> None
+    def _ask_again(self, now: int) -> None:
         if self._asking is None:
             return
         if self._tries == TRIES:
@@ -258,23 +243,19 @@ class Session:
         self._ask_due = now + RESEND
         self._send(ASK, self._asking)
 
-    def _send_hello(self):
-        # type: () -> None
+    def _send_hello(self) -> None:
         head = struct.pack("<BIIB", HELLO, self._nonce, self._peer, self._window)
         self._out += frame.encode(head + self._who)
 
-    def _send(self, kind, body):
-        # type: (int, bytes) -> None
+    def _send(self, kind: int, body: bytes) -> None:
         self._out += frame.encode(bytes((kind,)) + self._tag() + body)
 
-    def _tag(self):
-        # type: () -> bytes
+    def _tag(self) -> bytes:
         both = self._nonce ^ self._peer
         return struct.pack("<H", (both ^ both >> 16) & 0xFFFF)
 
 
-def _fitting(body):
-    # type: (bytes) -> bytes
+def _fitting(body: bytes) -> bytes:
     if len(body) > frame.FRAME_LIMIT - 5:
         raise ValueError("link: longer than a frame")
     return body

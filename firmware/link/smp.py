@@ -20,8 +20,9 @@ _HEADER = ">BBHHBB"
 _VERSION_2 = 1 << 3
 
 
-def encode(operation, group, command, sequence, content):
-    # type: (int, int, int, int, dict[str, object]) -> bytes
+def encode(
+    operation: int, group: int, command: int, sequence: int, content: dict[str, object]
+) -> bytes:
     """A message."""
     body = cbor.encode(content)
     head = struct.pack(
@@ -30,8 +31,7 @@ def encode(operation, group, command, sequence, content):
     return head + body
 
 
-def decode(data):
-    # type: (bytes) -> tuple[int, int, int, int, dict[object, object]]
+def decode(data: bytes) -> tuple[int, int, int, int, dict[object, object]]:
     """Operation, group, command, sequence number, content; MalformedError."""
     if len(data) < HEADER_BYTES:
         raise MalformedError("smp: shorter than a header")
@@ -44,7 +44,6 @@ def decode(data):
     return first & 7, group, command, sequence, content
 
 
-def answer(operation):
-    # type: (int) -> int
+def answer(operation: int) -> int:
     """The operation that answers one."""
     return operation + 1

@@ -85,7 +85,9 @@ def test_a_message_of_mcumgr_has_these_bytes():
     assert smp.decode(sent) == (smp.WRITE, smp.GROUP_OS, smp.OS_ECHO, 66, {"d": "hi"})
 
 
-@pytest.mark.parametrize("data", ["", "0a000006000042", "0a00000600004200a0", "0a0000010000420001"])
+@pytest.mark.parametrize(
+    "data", ["", "0a000006000042", "0a00000600004200a0", "0a0000010000420001"]
+)
 def test_what_is_no_message_is_refused(data):
     with pytest.raises(MalformedError):
         smp.decode(bytes.fromhex(data))

@@ -54,7 +54,7 @@ class Line:
             if luck < self.faults * 2 / 3:
                 chunk[self.random.randrange(len(chunk))] ^= self.random.randint(1, 255)
             elif luck < self.faults:
-                chunk += chunk
+                chunk = chunk * 2
             yield bytes(chunk)
 
 
@@ -128,7 +128,7 @@ def test_a_request_is_done_once_at_most_whatever_is_repeated(seed, faults):
 def test_a_full_window_refuses_and_opens_again():
     line = Line()
     line.connect()
-    device, node = line.ends
+    device, _ = line.ends
     for value in range(session.WINDOW):
         device.report(value, line.now)
     with pytest.raises(BusyError):
