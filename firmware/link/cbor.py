@@ -11,7 +11,13 @@ from firmware.link.errors import MalformedError
 DEPTH_LIMIT = 8
 """SMP nests three deep."""
 _INT64 = 1 << 64
-_SIMPLE = {20: False, 21: True, 22: None}
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+"""Major types, RFC 8949 section 3.1."""
+_DIRECT = 24
+"""Below it a head holds the number itself."""
+_HALF_WIDTH, _SINGLE_WIDTH = 2, 4
+_HALF_MAX_EXPONENT = 31
+_VALUES = {20: False, 21: True, 22: None}
 _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
 
 
@@ -39,25 +45,25 @@ def _write(out: bytearray, value: object, depth: int) -> None:
         out.append(0xF5 if value else 0xF4)
     elif isinstance(value, int):
         if value < 0:
-            _head(out, 1, -1 - value)
+            _head(out, _NINT, -1 - value)
         else:
-            _head(out, 0, value)
+            _head(out, _UINT, value)
     elif isinstance(value, float):
         out.append(0xFB)
         out += struct.pack(">d", value)
     elif isinstance(value, str):
         text = value.encode()
-        _head(out, 3, len(text))
+        _head(out, _TEXT, len(text))
         out += text
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        _head(out, 2, len(value))
+        _head(out, _BYTES, len(value))
         out += value
     elif isinstance(value, (list, tuple)):
-        _head(out, 4, len(value))
+        _head(out, _ARRAY, len(value))
         for item in value:
             _write(out, item, depth - 1)
     elif isinstance(value, dict):
-        _head(out, 5, len(value))
+        _head(out, _MAP, len(value))
         for key in value:
             _write(out, key, depth - 1)
             _write(out, value[key], depth - 1)
@@ -69,7 +75,7 @@ def _head(out: bytearray, major: int, number: int) -> None:
     if number >= _INT64:
         raise ValueError("cbor: integer over 64 bits")
     top = major << 5
-    if number < 24:
+    if number < _DIRECT:
         out.append(top | number)
         return
     info, width = 24, 1
@@ -84,25 +90,25 @@ def _read(data: memoryview, at: int, depth: int) -> tuple[object, int]:
         raise MalformedError("cbor: nested too deep")
     first, at = _byte(data, at)
     major, info = first >> 5, first & 31
-    if major == 7:
+    if major == _SIMPLE:
         return _read_simple(data, at, info)
     number, at = _number(data, at, info)
-    if major == 0:
+    if major == _UINT:
         return number, at
-    if major == 1:
+    if major == _NINT:
         return -1 - number, at
     if number > len(data) - at:
         raise MalformedError("cbor: longer than what there is")
-    if major == 2:
+    if major == _BYTES:
         return bytes(data[at : at + number]), at + number
-    if major == 3:
+    if major == _TEXT:
         try:
             return str(bytes(data[at : at + number]), "utf-8"), at + number
         except ValueError:
-            raise MalformedError("cbor: text that is not UTF-8")
-    if major == 4:
+            raise MalformedError("cbor: text that is not UTF-8") from None
+    if major == _ARRAY:
         return _read_array(data, at, number, depth)
-    if major == 5:
+    if major == _MAP:
         return _read_map(data, at, number, depth)
     raise MalformedError("cbor: a tag")
 
@@ -128,17 +134,17 @@ def _read_map(data: memoryview, at: int, count: int, depth: int) -> tuple[object
 
 
 def _read_simple(data: memoryview, at: int, info: int) -> tuple[object, int]:
-    if info in _SIMPLE:
-        return _SIMPLE[info], at
+    if info in _VALUES:
+        return _VALUES[info], at
     if info not in (25, 26, 27):
         raise MalformedError("cbor: a simple value that is unknown here")
     width = _WIDTH[info]
     if width > len(data) - at:
         raise MalformedError("cbor: cut off")
     raw = bytes(data[at : at + width])
-    if width == 2:
+    if width == _HALF_WIDTH:
         return _half(int.from_bytes(raw, "big")), at + width
-    return struct.unpack(">f" if width == 4 else ">d", raw)[0], at + width
+    return struct.unpack(">f" if width == _SINGLE_WIDTH else ">d", raw)[0], at + width
 
 
 def _half(bits: int) -> float:
@@ -146,7 +152,7 @@ def _half(bits: int) -> float:
     exponent, fraction = bits >> 10 & 31, bits & 1023
     if exponent == 0:
         value = fraction * 2.0**-24
-    elif exponent == 31:
+    elif exponent == _HALF_MAX_EXPONENT:
         value = float("nan") if fraction else float("inf")
     else:
         value = (fraction + 1024) * 2.0 ** (exponent - 25)
@@ -154,7 +160,7 @@ def _half(bits: int) -> float:
 
 
 def _number(data: memoryview, at: int, info: int) -> tuple[int, int]:
-    if info < 24:
+    if info < _DIRECT:
         return info, at
     if info not in _WIDTH:
         raise MalformedError("cbor: an indefinite length")

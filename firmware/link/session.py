@@ -20,6 +20,11 @@ and `tick`, writes what `outgoing` gives, and looks at `events`. One owner.
 
 import struct
 
+try:
+    from typing import Any
+except ImportError:  # MicroPython has none, and does not look at annotations
+    pass
+
 from firmware.link import cbor, frame, smp
 from firmware.link.errors import BusyError, MalformedError
 
@@ -39,6 +44,8 @@ TRIES = 8
 EVENTS_LIMIT = 64
 """Events that wait for the owner; reports beyond it are not acknowledged and come again."""
 _HALF = 1 << 15
+_HELLO_BYTES = 10
+"""Before the map."""
 
 
 class Session:
@@ -48,7 +55,7 @@ class Session:
         """`nonce`: 32 random bits, not 0. `who`: for the peer, as its map."""
         if not 0 < nonce < 1 << 32:
             raise ValueError("nonce: not from 1 to 2**32 - 1")
-        self.events = []
+        self.events: list[tuple[Any, ...]] = []
         """Tuples, oldest first, for the owner to take away: (UP, who), (DOWN,), (REPORTED, value),
         (ASKED, operation, group, command, content), (ANSWERED, content), (FAILED,)."""
         self.up = False
@@ -60,7 +67,7 @@ class Session:
         self._heard = now
         self._hello_due = now
         self._peer = 0
-        self._forget_peer()
+        self._fresh()
 
     @property
     def dropped(self) -> int:
@@ -109,8 +116,9 @@ class Session:
         return data
 
     def report(self, value: object, now: int) -> None:
-        """Send a value that arrives once and in order; BusyError when the window is full or the
-        link is down.
+        """Send a value that arrives once and in order.
+
+        BusyError when the window is full or the link is down.
         """
         if not self.up or len(self._unacked) >= self._peer_window:
             raise BusyError("report: no room before the next acknowledgement")
@@ -143,17 +151,18 @@ class Session:
         self._asked = None
         self._send(ANSWER, self._answered)
 
-    def _forget_peer(self) -> None:
+    def _fresh(self) -> None:
+        """As before any peer was met."""
         self._peer_window = 0
-        self._unacked = []
+        self._unacked: list[tuple[int, bytes]] = []
         self._next = 0
         self._expected = 0
         self._resend_due = 0
-        self._asking = None
+        self._asking: bytes | None = None
         self._tries = 0
         self._ask_due = 0
         self._sequence = 0
-        self._asked = None
+        self._asked: tuple[int, int, int, int] | None = None
         self._answered = b""
         self._answered_sequence = -1
 
@@ -162,7 +171,7 @@ class Session:
             self.events.append((DOWN,))
         self.up = False
         self._peer = 0
-        self._forget_peer()
+        self._fresh()
 
     def _take(self, content: bytes, now: int) -> None:
         kind = content[0]
@@ -185,10 +194,10 @@ class Session:
             raise MalformedError("link: a kind that is unknown here")
 
     def _take_hello(self, content: bytes, now: int) -> None:
-        if len(content) < 10:
+        if len(content) < _HELLO_BYTES:
             raise MalformedError("hello: cut off")
-        nonce, mine, window = struct.unpack("<IIB", content[1:10])
-        who = cbor.decode(content[10:])
+        nonce, mine, window = struct.unpack("<IIB", content[1:_HELLO_BYTES])
+        who = cbor.decode(content[_HELLO_BYTES:])
         if nonce == 0 or window == 0 or nonce == self._nonce:
             raise MalformedError("hello: nonce or window that cannot be, or our own echo")
         if nonce != self._peer:
