@@ -39,36 +39,40 @@ def decode(data: bytes | bytearray | memoryview) -> object:
 def _write(out: bytearray, value: object, depth: int) -> None:
     if depth < 0:
         raise ValueError("cbor: nested too deep")
-    if value is None:
-        out.append(0xF6)
-    elif isinstance(value, bool):
-        out.append(0xF5 if value else 0xF4)
-    elif isinstance(value, int):
-        if value < 0:
-            _head(out, _NINT, -1 - value)
-        else:
-            _head(out, _UINT, value)
-    elif isinstance(value, float):
-        out.append(0xFB)
-        out += struct.pack(">d", value)
-    elif isinstance(value, str):
-        text = value.encode()
-        _head(out, _TEXT, len(text))
-        out += text
-    elif isinstance(value, (bytes, bytearray, memoryview)):
-        _head(out, _BYTES, len(value))
-        out += value
-    elif isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         _head(out, _ARRAY, len(value))
         for item in value:
             _write(out, item, depth - 1)
     elif isinstance(value, dict):
         _head(out, _MAP, len(value))
-        for key in value:
+        for key, item in value.items():
             _write(out, key, depth - 1)
-            _write(out, value[key], depth - 1)
+            _write(out, item, depth - 1)
+    else:
+        _write_plain(out, value)
+
+
+def _write_plain(out: bytearray, value: object) -> None:
+    if value is None:
+        out.append(0xF6)
+    elif isinstance(value, bool):
+        out.append(0xF5 if value else 0xF4)
+    elif isinstance(value, int):
+        _head(out, _NINT if value < 0 else _UINT, -1 - value if value < 0 else value)
+    elif isinstance(value, float):
+        out.append(0xFB)
+        out += struct.pack(">d", value)
+    elif isinstance(value, str):
+        _string(out, _TEXT, value.encode())
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        _string(out, _BYTES, value)
     else:
         raise TypeError("cbor: no form for " + type(value).__name__)
+
+
+def _string(out: bytearray, major: int, data: bytes | bytearray | memoryview) -> None:
+    _head(out, major, len(data))
+    out += data
 
 
 def _head(out: bytearray, major: int, number: int) -> None:
@@ -93,24 +97,23 @@ def _read(data: memoryview, at: int, depth: int) -> tuple[object, int]:
     if major == _SIMPLE:
         return _read_simple(data, at, info)
     number, at = _number(data, at, info)
-    if major == _UINT:
-        return number, at
-    if major == _NINT:
-        return -1 - number, at
+    if major in (_UINT, _NINT):
+        return (number if major == _UINT else -1 - number), at
     if number > len(data) - at:
         raise MalformedError("cbor: longer than what there is")
-    if major == _BYTES:
-        return bytes(data[at : at + number]), at + number
-    if major == _TEXT:
-        try:
-            return str(bytes(data[at : at + number]), "utf-8"), at + number
-        except ValueError:
-            raise MalformedError("cbor: text that is not UTF-8") from None
-    if major == _ARRAY:
-        return _read_array(data, at, number, depth)
-    if major == _MAP:
-        return _read_map(data, at, number, depth)
-    raise MalformedError("cbor: a tag")
+    if major in (_BYTES, _TEXT):
+        content = bytes(data[at : at + number])
+        return (content if major == _BYTES else _text(content)), at + number
+    if major == _TAG:
+        raise MalformedError("cbor: a tag")
+    return (_read_array if major == _ARRAY else _read_map)(data, at, number, depth)
+
+
+def _text(content: bytes) -> str:
+    try:
+        return str(content, "utf-8")
+    except ValueError:
+        raise MalformedError("cbor: text that is not UTF-8") from None
 
 
 def _read_array(data: memoryview, at: int, count: int, depth: int) -> tuple[object, int]:

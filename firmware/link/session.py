@@ -20,11 +20,6 @@ and `tick`, writes what `outgoing` gives, and looks at `events`. One owner.
 
 import struct
 
-try:
-    from typing import Any
-except ImportError:  # MicroPython has none, and does not look at annotations
-    pass
-
 from firmware.link import cbor, frame, smp
 from firmware.link.errors import BusyError, MalformedError
 
@@ -48,6 +43,30 @@ _HELLO_BYTES = 10
 """Before the map."""
 
 
+class _Peer:
+    """What is known of one start of the other end, and what is under way with it."""
+
+    def __init__(self, nonce: int) -> None:
+        self.nonce = nonce
+        """0: nobody was met."""
+        self.window = 0
+        self.unacked: list[tuple[int, bytes]] = []
+        self.next = 0
+        """Number of the next report to it."""
+        self.expected = 0
+        """Number of the next report from it."""
+        self.resend_due = 0
+        self.asking: bytes | None = None
+        self.tries = 0
+        self.ask_due = 0
+        self.sequence = 0
+        """Of the last request to it."""
+        self.asked: tuple[int, int, int, int] | None = None
+        self.answered = b""
+        self.answered_sequence = -1
+        """Of the last request from it."""
+
+
 class Session:
     """See above."""
 
@@ -55,7 +74,7 @@ class Session:
         """`nonce`: 32 random bits, not 0. `who`: for the peer, as its map."""
         if not 0 < nonce < 1 << 32:
             raise ValueError("nonce: not from 1 to 2**32 - 1")
-        self.events: list[tuple[Any, ...]] = []
+        self.events: list[tuple[object, ...]] = []
         """Tuples, oldest first, for the owner to take away: (UP, who), (DOWN,), (REPORTED, value),
         (ASKED, operation, group, command, content), (ANSWERED, content), (FAILED,)."""
         self.up = False
@@ -66,8 +85,7 @@ class Session:
         self._out = bytearray()
         self._heard = now
         self._hello_due = now
-        self._peer = 0
-        self._fresh()
+        self._peer = _Peer(0)
 
     @property
     def dropped(self) -> int:
@@ -84,29 +102,29 @@ class Session:
 
     def tick(self, now: int) -> None:
         """Send again what is due, and notice silence."""
-        if self._peer and now - self._heard >= SILENCE:
+        if self._peer.nonce and now - self._heard >= SILENCE:
             self._lost()
         if now >= self._hello_due:
             self._hello_due = now + HEARTBEAT
             self._send_hello()
         if not self.up:
             return
-        if self._unacked and now >= self._resend_due:
-            self._resend_due = now + RESEND
-            for number, body in self._unacked:
+        if self._peer.unacked and now >= self._peer.resend_due:
+            self._peer.resend_due = now + RESEND
+            for number, body in self._peer.unacked:
                 self._send(REPORT, struct.pack("<H", number) + body)
-        if self._asking is not None and now >= self._ask_due:
+        if self._peer.asking is not None and now >= self._peer.ask_due:
             self._ask_again(now)
 
     def due(self) -> int:
         """When `tick` has something to do."""
         times = [self._hello_due]
-        if self._peer:
+        if self._peer.nonce:
             times.append(self._heard + SILENCE)
-        if self.up and self._unacked:
-            times.append(self._resend_due)
-        if self.up and self._asking is not None:
-            times.append(self._ask_due)
+        if self.up and self._peer.unacked:
+            times.append(self._peer.resend_due)
+        if self.up and self._peer.asking is not None:
+            times.append(self._peer.ask_due)
         return min(times)
 
     def outgoing(self) -> bytes:
@@ -120,58 +138,44 @@ class Session:
 
         BusyError when the window is full or the link is down.
         """
-        if not self.up or len(self._unacked) >= self._peer_window:
+        if not self.up or len(self._peer.unacked) >= self._peer.window:
             raise BusyError("report: no room before the next acknowledgement")
         body = _fitting(cbor.encode(value))
-        if not self._unacked:
-            self._resend_due = now + RESEND
-        self._unacked.append((self._next, body))
-        self._send(REPORT, struct.pack("<H", self._next) + body)
-        self._next = (self._next + 1) & 0xFFFF
+        if not self._peer.unacked:
+            self._peer.resend_due = now + RESEND
+        self._peer.unacked.append((self._peer.next, body))
+        self._send(REPORT, struct.pack("<H", self._peer.next) + body)
+        self._peer.next = (self._peer.next + 1) & 0xFFFF
 
     def ask(
         self, operation: int, group: int, command: int, content: dict[str, object], now: int
     ) -> None:
         """Send a request; the answer is an event. BusyError when one is under way or down."""
-        if not self.up or self._asking is not None:
+        if not self.up or self._peer.asking is not None:
             raise BusyError("ask: a request is under way, or the link is down")
-        self._sequence = (self._sequence + 1) & 255
-        self._asking = _fitting(smp.encode(operation, group, command, self._sequence, content))
-        self._tries = 0
+        self._peer.sequence = (self._peer.sequence + 1) & 255
+        self._peer.asking = _fitting(
+            smp.encode(operation, group, command, self._peer.sequence, content)
+        )
+        self._peer.tries = 0
         self._ask_again(now)
 
     def answer(self, content: dict[str, object]) -> None:
         """Answer the request of the last ASKED event."""
-        if self._asked is None:
+        if self._peer.asked is None:
             return
-        operation, group, command, sequence = self._asked
-        self._answered = _fitting(
+        operation, group, command, sequence = self._peer.asked
+        self._peer.answered = _fitting(
             smp.encode(smp.answer(operation), group, command, sequence, content)
         )
-        self._asked = None
-        self._send(ANSWER, self._answered)
-
-    def _fresh(self) -> None:
-        """As before any peer was met."""
-        self._peer_window = 0
-        self._unacked: list[tuple[int, bytes]] = []
-        self._next = 0
-        self._expected = 0
-        self._resend_due = 0
-        self._asking: bytes | None = None
-        self._tries = 0
-        self._ask_due = 0
-        self._sequence = 0
-        self._asked: tuple[int, int, int, int] | None = None
-        self._answered = b""
-        self._answered_sequence = -1
+        self._peer.asked = None
+        self._send(ANSWER, self._peer.answered)
 
     def _lost(self) -> None:
         if self.up:
             self.events.append((DOWN,))
         self.up = False
-        self._peer = 0
-        self._fresh()
+        self._peer = _Peer(0)
 
     def _take(self, content: bytes, now: int) -> None:
         kind = content[0]
@@ -200,12 +204,12 @@ class Session:
         who = cbor.decode(content[_HELLO_BYTES:])
         if nonce == 0 or window == 0 or nonce == self._nonce:
             raise MalformedError("hello: nonce or window that cannot be, or our own echo")
-        if nonce != self._peer:
+        if nonce != self._peer.nonce:
             self._lost()
-            self._peer = nonce
+            self._peer = _Peer(nonce)
             self._send_hello()
         self._heard = now
-        self._peer_window = window
+        self._peer.window = window
         if mine == self._nonce and not self.up:
             self.up = True
             self.events.append((UP, who))
@@ -213,54 +217,54 @@ class Session:
 
     def _take_report(self, body: bytes) -> None:
         number = struct.unpack("<H", body[:2])[0]
-        if number == self._expected and len(self.events) < EVENTS_LIMIT:
+        if number == self._peer.expected and len(self.events) < EVENTS_LIMIT:
             value = cbor.decode(body[2:])
-            self._expected = (number + 1) & 0xFFFF
+            self._peer.expected = (number + 1) & 0xFFFF
             self.events.append((REPORTED, value))
-        self._send(ACK, struct.pack("<H", self._expected))
+        self._send(ACK, struct.pack("<H", self._peer.expected))
 
     def _take_ack(self, body: bytes, now: int) -> None:
         number = struct.unpack("<H", body[:2])[0]
-        while self._unacked and (number - self._unacked[0][0] - 1) & 0xFFFF < _HALF:
-            self._unacked.pop(0)
-            self._resend_due = now + RESEND
+        while self._peer.unacked and (number - self._peer.unacked[0][0] - 1) & 0xFFFF < _HALF:
+            self._peer.unacked.pop(0)
+            self._peer.resend_due = now + RESEND
 
     def _take_ask(self, body: bytes) -> None:
         operation, group, command, sequence, content = smp.decode(body)
-        if sequence == self._answered_sequence:
-            if self._asked is None:
-                self._send(ANSWER, self._answered)
+        if sequence == self._peer.answered_sequence:
+            if self._peer.asked is None:
+                self._send(ANSWER, self._peer.answered)
             return
-        self._answered_sequence = sequence
-        self._asked = (operation, group, command, sequence)
+        self._peer.answered_sequence = sequence
+        self._peer.asked = (operation, group, command, sequence)
         self.events.append((ASKED, operation, group, command, content))
 
     def _take_answer(self, body: bytes) -> None:
         _, _, _, sequence, content = smp.decode(body)
-        if self._asking is not None and sequence == self._sequence:
-            self._asking = None
+        if self._peer.asking is not None and sequence == self._peer.sequence:
+            self._peer.asking = None
             self.events.append((ANSWERED, content))
 
     def _ask_again(self, now: int) -> None:
-        if self._asking is None:
+        if self._peer.asking is None:
             return
-        if self._tries == TRIES:
-            self._asking = None
+        if self._peer.tries == TRIES:
+            self._peer.asking = None
             self.events.append((FAILED,))
             return
-        self._tries += 1
-        self._ask_due = now + RESEND
-        self._send(ASK, self._asking)
+        self._peer.tries += 1
+        self._peer.ask_due = now + RESEND
+        self._send(ASK, self._peer.asking)
 
     def _send_hello(self) -> None:
-        head = struct.pack("<BIIB", HELLO, self._nonce, self._peer, self._window)
+        head = struct.pack("<BIIB", HELLO, self._nonce, self._peer.nonce, self._window)
         self._out += frame.encode(head + self._who)
 
     def _send(self, kind: int, body: bytes) -> None:
         self._out += frame.encode(bytes((kind,)) + self._tag() + body)
 
     def _tag(self) -> bytes:
-        both = self._nonce ^ self._peer
+        both = self._nonce ^ self._peer.nonce
         return struct.pack("<H", (both ^ both >> 16) & 0xFFFF)
 
 

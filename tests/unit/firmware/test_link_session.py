@@ -90,7 +90,7 @@ def test_reports_arrive_once_and_in_order_over_any_line(seed, faults):
             accepted.append(sent)
             sent += 1
         got.extend(event[1] for event in taken(node, session.REPORTED))
-        return sent == 100 and not device._unacked
+        return sent == 100 and not device._peer.unacked
 
     line.until(more, turns=20_000)
     assert got == sorted(set(got)), "twice, or out of order"
@@ -133,7 +133,7 @@ def test_a_full_window_refuses_and_opens_again():
         device.report(value, line.now)
     with pytest.raises(BusyError):
         device.report("more", line.now)
-    line.until(lambda: not device._unacked)
+    line.until(lambda: not device._peer.unacked)
     device.report("more", line.now)
 
 
@@ -151,7 +151,7 @@ def test_an_owner_that_does_not_look_bounds_what_waits_and_loses_nothing():
             line.turn()
     assert len(node.events) == session.EVENTS_LIMIT
     got = [event[1] for event in taken(node, session.REPORTED)]
-    line.until(lambda: not device._unacked)
+    line.until(lambda: not device._peer.unacked)
     got += [event[1] for event in taken(node, session.REPORTED)]
     assert got == list(range(sent))
 
