@@ -10,7 +10,8 @@ Frames (`frame`) hold one byte of kind and then:
 
 A nonce is drawn at each start; the tag is the exclusive or of both, folded: what belongs to an
 earlier start of either end is dropped. The link is up when both have heard their own nonce from the
-other. Reports are sent again from the oldest without acknowledgement (go-back-N), up to the window
+other. Silence takes it down and nothing with it; another nonce, which is another start of the peer,
+drops what was under way. Reports are sent again from the oldest without acknowledgement (go-back-N), up to the window
 of the peer. One request is under way at a time; it is sent again with the same SMP sequence number,
 and the other end repeats its answer instead of doing the deed twice.
 
@@ -102,8 +103,8 @@ class Session:
 
     def tick(self, now: int) -> None:
         """Send again what is due, and notice silence."""
-        if self._peer.nonce and now - self._heard >= SILENCE:
-            self._lost()
+        if self.up and now - self._heard >= SILENCE:
+            self._down()
         if now >= self._hello_due:
             self._hello_due = now + HEARTBEAT
             self._send_hello()
@@ -119,7 +120,7 @@ class Session:
     def due(self) -> int:
         """When `tick` has something to do."""
         times = [self._hello_due]
-        if self._peer.nonce:
+        if self.up:
             times.append(self._heard + SILENCE)
         if self.up and self._peer.unacked:
             times.append(self._peer.resend_due)
@@ -171,11 +172,11 @@ class Session:
         self._peer.asked = None
         self._send(ANSWER, self._peer.answered)
 
-    def _lost(self) -> None:
+    def _down(self) -> None:
+        """What is under way stays: it goes on when the same start of the peer is heard again."""
         if self.up:
             self.events.append((DOWN,))
         self.up = False
-        self._peer = _Peer(0)
 
     def _take(self, content: bytes, now: int) -> None:
         kind = content[0]
@@ -205,7 +206,7 @@ class Session:
         if nonce == 0 or window == 0 or nonce == self._nonce:
             raise MalformedError("hello: nonce or window that cannot be, or our own echo")
         if nonce != self._peer.nonce:
-            self._lost()
+            self._down()
             self._peer = _Peer(nonce)
             self._send_hello()
         self._heard = now

@@ -75,10 +75,9 @@ def test_each_end_learns_who_the_other_is():
 @settings(max_examples=60)
 @given(st.integers(0, 1 << 32), st.sampled_from([0.0, 0.05, 0.2]))
 def test_reports_arrive_once_and_in_order_over_any_line(seed, faults):
-    """A link that goes down takes with it what was not acknowledged; nothing else is lost."""
     line = Line(seed, faults)
     device, node = line.ends
-    sent, got, accepted = 0, [], []
+    sent, got = 0, []
 
     def more() -> bool:
         nonlocal sent
@@ -87,17 +86,12 @@ def test_reports_arrive_once_and_in_order_over_any_line(seed, faults):
                 device.report(sent, line.now)
             except BusyError:
                 break
-            accepted.append(sent)
             sent += 1
         got.extend(event[1] for event in taken(node, session.REPORTED))
         return sent == 100 and not device._peer.unacked
 
     line.until(more, turns=20_000)
-    assert got == sorted(set(got)), "twice, or out of order"
-    if not taken(device, session.DOWN):
-        assert set(got) <= set(accepted)
-    if faults == 0.0:
-        assert got == list(range(100))
+    assert got == list(range(100))
 
 
 @settings(max_examples=60)
@@ -156,14 +150,18 @@ def test_an_owner_that_does_not_look_bounds_what_waits_and_loses_nothing():
     assert got == list(range(sent))
 
 
-def test_silence_is_noticed_and_the_link_comes_back():
+def test_silence_is_noticed_and_nothing_is_lost_when_the_link_comes_back():
     line = Line()
     line.connect()
+    device, node = line.ends
     line.cut = True
+    device.report("said into the void", line.now)
     line.until(lambda: not any(end.up for end in line.ends))
     assert all(taken(end, session.DOWN) == [(session.DOWN,)] for end in line.ends)
     line.cut = False
     line.connect()
+    line.until(lambda: not device._peer.unacked)
+    assert taken(node, session.REPORTED) == [(session.REPORTED, "said into the void")]
 
 
 def test_a_device_that_started_anew_is_met_anew_and_its_old_frames_are_dropped():
