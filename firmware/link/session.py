@@ -10,9 +10,9 @@ Frames (`frame`) hold one byte of kind and then:
 
 A nonce is drawn at each start; the tag is the exclusive or of both, folded: what belongs to an
 earlier start of either end is dropped. The link is up when both have heard their own nonce from the
-other. Silence takes it down and nothing with it; another nonce, which is another start of the peer,
-drops what was under way. Reports are sent again from the oldest without acknowledgement (go-back-N), up to the window
-of the peer. One request is under way at a time; it is sent again with the same SMP sequence number,
+other. Silence takes it down and nothing with it; another nonce, which is another start of the
+peer, drops what was under way. Reports are sent again from the oldest without acknowledgement
+(go-back-N), up to the window of the peer. One request is under way at a time; it is sent again with the same SMP sequence number,
 and the other end repeats its answer instead of doing the deed twice.
 
 No I/O and no clock: times are milliseconds of a clock that never steps. The owner calls `receive`
@@ -38,7 +38,10 @@ SILENCE = 3500
 TRIES = 8
 """Times a request is sent: two seconds."""
 EVENTS_LIMIT = 64
-"""Events that wait for the owner; reports beyond it are not acknowledged and come again."""
+"""Events that wait for the owner; reports, requests and hellos beyond it come again."""
+OUT_LIMIT = (WINDOW + 3) * 1220
+"""Bytes that wait to be written: a window of the longest frames, a request, an answer, a hello. A
+frame beyond it is lost as on the line, and sent again."""
 _HALF = 1 << 15
 _HELLO_BYTES = 10
 """Before the map."""
@@ -205,13 +208,17 @@ class Session:
         who = cbor.decode(content[_HELLO_BYTES:])
         if nonce == 0 or window == 0 or nonce == self._nonce:
             raise MalformedError("hello: nonce or window that cannot be, or our own echo")
-        if nonce != self._peer.nonce:
+        anew = nonce != self._peer.nonce
+        answered = mine == self._nonce
+        if len(self.events) >= EVENTS_LIMIT and (anew or (answered and not self.up)):
+            return
+        if anew:
             self._down()
             self._peer = _Peer(nonce)
             self._send_hello()
         self._heard = now
         self._peer.window = window
-        if mine == self._nonce and not self.up:
+        if answered and not self.up:
             self.up = True
             self.events.append((UP, who))
             self._send_hello()
@@ -236,6 +243,8 @@ class Session:
             if self._peer.asked is None:
                 self._send(ANSWER, self._peer.answered)
             return
+        if len(self.events) >= EVENTS_LIMIT:
+            return
         self._peer.answered_sequence = sequence
         self._peer.asked = (operation, group, command, sequence)
         self.events.append((ASKED, operation, group, command, content))
@@ -259,10 +268,15 @@ class Session:
 
     def _send_hello(self) -> None:
         head = struct.pack("<BIIB", HELLO, self._nonce, self._peer.nonce, self._window)
-        self._out += frame.encode(head + self._who)
+        self._put(head + self._who)
 
     def _send(self, kind: int, body: bytes) -> None:
-        self._out += frame.encode(bytes((kind,)) + self._tag() + body)
+        self._put(bytes((kind,)) + self._tag() + body)
+
+    def _put(self, content: bytes) -> None:
+        made = frame.encode(content)
+        if len(self._out) + len(made) <= OUT_LIMIT:
+            self._out += made
 
     def _tag(self) -> bytes:
         both = self._nonce ^ self._peer.nonce
