@@ -80,7 +80,10 @@ def _build(tarball: Path, made: Path, say: Say) -> None:
         manifest = root / "nothing_frozen.py"
         manifest.touch()
         variables = ("VARIANT=standard", f"FROZEN_MANIFEST={manifest}", *_WITHOUT)
-        run(["make", "-C", root / "ports/unix", f"-j{os.cpu_count() or 1}", *variables])
+        jobs = f"-j{os.cpu_count() or 1}"
+        # By itself, or it would inherit the manifest, and not link.
+        run(["make", "-C", root / "mpy-cross", jobs])
+        run(["make", "-C", root / "ports/unix", jobs, *variables])
         built = root / "ports/unix/build-standard/micropython"
         shutil.move(built, made.parent / "unfinished")
         (made.parent / "unfinished").rename(made)
