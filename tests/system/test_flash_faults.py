@@ -17,6 +17,7 @@ IN_DATA = 5 * MIB + 20_000
 IN_HOLE = 7 * MIB
 HEARS_INTERRUPTS = ("env", "--default-signal=INT")
 """A shell starts what it puts in the background deaf to Ctrl-C, and so all that this starts."""
+PROGRAM = (sys.executable, str(ROOT / "skerry.py"))
 
 
 @pytest.fixture
@@ -83,8 +84,7 @@ def test_a_bit_that_changes_in_the_settings_is_told(image, tmp_path):
 def test_an_interrupted_card_is_told_and_has_no_partition_table(image, tmp_path):
     with faulty_disk(tmp_path / "mount", Fault.STALL, IN_DATA) as disk:
         process = subprocess.Popen(
-            [*HEARS_INTERRUPTS, sys.executable, str(ROOT / "skerry.py"), "flash", image, disk.path]
-            + ["--yes"],
+            [*HEARS_INTERRUPTS, *PROGRAM, "flash", image, disk.path, "--yes"],
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
