@@ -1,0 +1,1 @@
+"""Firmware of the microcontrollers wired to a node."""
