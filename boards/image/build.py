@@ -94,7 +94,7 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False
     inside = {p: place for p, place in sources.system.items() if p.name in used}
     inside |= {**sources.kernel, **sources.firmware, **sources.wifi_firmware}
     bill = out.with_name(f"{out.name}.cdx.json")
-    bill.write_bytes(sbom.document(title, VERSION, inside, sources.wheels.values()))
+    bill.write_bytes(sbom.document(f"skerry-{title}", VERSION, inside, sources.wheels.values()))
     origin = out.with_name(f"{out.name}{provenance.SUFFIX}")
     asked = {"board": title, "compiled": compiled}
     materials = _materials(sources, definition)

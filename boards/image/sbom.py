@@ -1,4 +1,4 @@
-"""What an image is made of, as a CycloneDX 1.5 document without times or random numbers."""
+"""What an image or a package is made of, as a CycloneDX 1.5 document without times or random numbers."""
 
 import email.parser
 import re
@@ -20,9 +20,14 @@ Component = dict[str, Any]
 
 
 def document(
-    board: str, version: str, packages: Mapping[Package, Path], wheels: Iterable[Path]
+    name: str,
+    version: str,
+    packages: Mapping[Package, Path],
+    wheels: Iterable[Path],
+    *,
+    kind: str = "firmware",
 ) -> bytes:
-    """The bill of materials of an image for a board."""
+    """The bill of materials of something built; `kind` is CycloneDX's type of component."""
     components = [
         *(_package(package, place) for package, place in sorted(packages.items())),
         *(_wheel(wheel) for wheel in sorted(wheels, key=lambda file: file.name)),
@@ -33,8 +38,8 @@ def document(
         "version": 1,
         "metadata": {
             "component": {
-                "type": "firmware",
-                "name": f"skerry-{board}",
+                "type": kind,
+                "name": name,
                 "version": version,
                 "licenses": [{"license": {"id": "Apache-2.0"}}],
             }

@@ -12,8 +12,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from boards import provenance
 from boards.compile.compiler import add_compiled
-from boards.image import python
+from boards.image import python, sbom
 from boards.image.agent import add_sources
 from boards.image.build import PROJECT, REQUIREMENTS, VERSION
 from boards.image.rootfs import LOADER, SITE, check_programs
@@ -65,7 +66,10 @@ def file_name() -> str:
 
 
 def build(out: Path, cache: Path, say: Say, *, compiled: bool = False) -> str:
-    """Write the package; its SHA-256. Raises BuildError for what the building machine lacks."""
+    """Write the package, its bill of materials and its provenance beside it; its SHA-256.
+
+    Raises BuildError for what the building machine lacks.
+    """
     found = wheels(PROJECT / REQUIREMENTS, cache, say)
     with tempfile.TemporaryDirectory(prefix="package-", dir=cache) as place:
         tree = Path(place)
@@ -76,7 +80,19 @@ def build(out: Path, cache: Path, say: Say, *, compiled: bool = False) -> str:
     part = out.with_name(f".{out.name}.part")
     part.write_bytes(data)
     part.replace(out)
+    _add_papers(out, found, compiled=compiled)
     return hashlib.sha256(data).hexdigest()
+
+
+def _add_papers(out: Path, found: Mapping[str, Path], *, compiled: bool) -> None:
+    bill = out.with_name(f"{out.name}.cdx.json")
+    bill.write_bytes(sbom.document(NAME, VERSION, {}, found.values(), kind="application"))
+    materials = [*provenance.of_wheels(found.values()), provenance.of_project(PROJECT, VERSION)]
+    if compiled:
+        materials += provenance.of_packages(read_lock()["headers"])
+    asked = {"package": NAME, "compiled": compiled}
+    origin = out.with_name(f"{out.name}{provenance.SUFFIX}")
+    origin.write_bytes(provenance.statement((out, bill), asked, VERSION, materials))
 
 
 def _lay_out(

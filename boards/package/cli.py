@@ -14,6 +14,7 @@ def deb(args: Namespace) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     digest = build(out.absolute(), cache, _say, compiled=args.compiled)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256:{digest}")
+    print(f"{out.name}.cdx.json: what is in it; {out.name}.intoto.json: what it was built from")
 
 
 def _say(text: str) -> None:

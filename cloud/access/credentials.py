@@ -17,7 +17,7 @@ from cloud.access.schema import PRINCIPALS, TOKENS
 from cloud.access.tokens import Holder, hashed, identifier, make, well_formed
 from cloud.errors import AlreadyExists, NotFound, TooLarge
 from cloud.store.database import Database
-from cloud.store.witness import WITNESS, Deed
+from cloud.store.witness import Deed, witness_of_task
 
 PRINCIPALS_LIMIT = 10_000
 """Users and services; all are in memory."""
@@ -96,13 +96,12 @@ class Credentials:
             raise AlreadyExists(f'{PLURALS[kind]} "{name}" already exists', name=name)
         if len(self._accounts) >= PRINCIPALS_LIMIT:
             raise TooLarge(f"users and services: at most {PRINCIPALS_LIMIT}; delete some")
-        account, witness = Account(kind, name, now_ns), WITNESS.get()
+        account, witness = Account(kind, name, now_ns), witness_of_task()
 
         def work(connection: Connection) -> None:
             row = {"kind": kind, "name": name, "created_ns": now_ns}
             connection.execute(sa.insert(PRINCIPALS), row)
-            if witness is not None:
-                witness(connection, Deed(PLURALS[kind], "", name, None, account))
+            witness(connection, Deed(PLURALS[kind], "", name, None, account))
 
         def then(_: None) -> None:
             self._accounts[kind, name] = account
@@ -113,14 +112,13 @@ class Credentials:
     async def remove_account(self, kind: Holder, name: str) -> Account:
         """Delete it with all its tokens, which are invalid from then on; raises NotFound."""
         account = self._account(kind, name)
-        witness = WITNESS.get()
+        witness = witness_of_task()
 
         def work(connection: Connection) -> None:
             for table in (PRINCIPALS, TOKENS):
                 mine = (table.c.kind == kind, table.c.name == name)
                 connection.execute(sa.delete(table).where(*mine))
-            if witness is not None:
-                witness(connection, Deed(PLURALS[kind], "", name, account, None))
+            witness(connection, Deed(PLURALS[kind], "", name, account, None))
 
         def then(_: None) -> None:
             self._accounts.pop((kind, name), None)
@@ -154,7 +152,7 @@ class Credentials:
         before(text)
         digest = hashed(text)
         token = Token(identifier(digest), kind, name, description, now_ns, expires_ns)
-        witness = WITNESS.get()
+        witness = witness_of_task()
 
         def work(connection: Connection) -> None:
             mine = (PRINCIPALS.c.kind == kind, PRINCIPALS.c.name == name)
@@ -169,8 +167,7 @@ class Credentials:
                 "expires_ns": expires_ns,
             }
             connection.execute(sa.insert(TOKENS), row)
-            if witness is not None:
-                witness(connection, Deed("tokens", "", token.id, None, token))
+            witness(connection, Deed("tokens", "", token.id, None, token))
 
         def then(_: None) -> None:
             self._tokens[digest] = token
@@ -183,12 +180,11 @@ class Credentials:
         digest = next((d for d, each in self._tokens.items() if each.id == token_id), None)
         if digest is None:
             raise NotFound(f'tokens "{token_id}" not found', kind="tokens", name=token_id)
-        token, witness = self._tokens[digest], WITNESS.get()
+        token, witness = self._tokens[digest], witness_of_task()
 
         def work(connection: Connection) -> None:
             connection.execute(sa.delete(TOKENS).where(TOKENS.c.digest == digest))
-            if witness is not None:
-                witness(connection, Deed("tokens", "", token.id, token, None))
+            witness(connection, Deed("tokens", "", token.id, token, None))
 
         await self._database.write(work, lambda _: self._forget(digest))
         return token

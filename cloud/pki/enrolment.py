@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row
 
 from cloud.clock import Clock
@@ -22,7 +23,7 @@ from cloud.pki.authority import Authority
 from cloud.pki.errors import JoinRefused, NotProven, PkiError
 from cloud.pki.journal import Journal
 from cloud.store.database import Database
-from cloud.store.witness import WITNESS, Deed
+from cloud.store.witness import Deed, witness_of_task
 from edge.wire.errors import DecodeError
 from edge.wire.joining import (
     CHALLENGE_BYTES,
@@ -48,6 +49,15 @@ class Policy:
     """How long a node's certificate is valid."""
     reenrol: timedelta = timedelta(days=365)
     """How long after its end it still proves who the node is; 0: never."""
+
+
+class Standing(Struct, frozen=True):
+    """The CAs of a cloud by their pins, for operators and the audit log."""
+
+    signer: str
+    incoming: str
+    """None yet: empty."""
+    outgoing: Sequence[str]
 
 
 class Enrolment:
@@ -156,12 +166,11 @@ class Enrolment:
         now_ns = self._now_ns()
         tokens.check(spec, now_ns)
         pin = certificates.pin(self.authority.signer.certificate)
-        witness = WITNESS.get()
+        witness = witness_of_task()
 
         def work(connection: Connection) -> JoinToken:
             made = tokens.create(connection, spec, pin, now_ns)
-            if witness is not None:
-                witness(connection, Deed("jointokens", "", made.id, None, spec))
+            witness(connection, Deed("jointokens", "", made.id, None, spec))
             return made
 
         return await self._database.write(work)
@@ -172,7 +181,13 @@ class Enrolment:
 
     async def delete_token(self, token: str) -> None:
         """Make a token worthless. Raises NotFound."""
-        await self._database.write(lambda connection: tokens.remove(connection, token))
+        witness = witness_of_task()
+
+        def work(connection: Connection) -> None:
+            left = tokens.remove(connection, token)
+            witness(connection, Deed("jointokens", "", token, left, None))
+
+        await self._database.write(work)
 
     async def requests(self) -> Sequence[Row[Any]]:
         """Nodes that wait for a person."""
@@ -180,18 +195,35 @@ class Enrolment:
 
     async def approve(self, node: str) -> None:
         """Let a waiting node in; it gets its certificate when it asks again. Raises NotFound."""
-        await self._database.write(lambda connection: ledger.approve(connection, node))
+        witness = witness_of_task()
+
+        def work(connection: Connection) -> None:
+            before, after = ledger.approve(connection, node)
+            witness(connection, Deed("joinrequests", "", node, before, after))
+
+        await self._database.write(work)
 
     async def refuse(self, node: str) -> None:
         """Forget a waiting node's request. Raises NotFound."""
-        await self._database.write(lambda connection: ledger.answer(connection, node))
+        witness = witness_of_task()
+
+        def work(connection: Connection) -> None:
+            before = ledger.answer(connection, node)
+            witness(connection, Deed("joinrequests", "", node, before, None))
+
+        await self._database.write(work)
 
     async def revoke(self, node: str) -> int:
         """End a node's identity and its connections now; how many certificates it had."""
-        now_ns = self._now_ns()
-        gone = await self._database.write(
-            lambda connection: ledger.revoke(connection, node, now_ns)
-        )
+        witness, now_ns = witness_of_task(), self._now_ns()
+
+        def work(connection: Connection) -> list[str]:
+            serials = ledger.revoke(connection, node, now_ns)
+            had = ledger.Certificates(serials)
+            witness(connection, Deed("identities", "", node, had, ledger.Certificates([])))
+            return serials
+
+        gone = await self._database.write(work)
         self._forget(gone)
         self.send_away(node, f"node {node} was revoked")
         return len(gone)
@@ -240,6 +272,20 @@ class Enrolment:
             for node in nodes & (left - set(self._valid.values())):
                 self.send_away(node, "its CA was retired")
         self.trust_changed()
+
+    def standing(self) -> Standing:
+        """Which CAs there are now, by their pins."""
+        known = self.authority
+        return Standing(
+            signer=certificates.pin(known.signer.certificate),
+            incoming=certificates.pin(known.incoming) if known.incoming else "",
+            outgoing=list(map(certificates.pin, known.outgoing)),
+        )
+
+    async def tell_turn(self, before: Standing) -> None:
+        """Have a step of a rotation witnessed; the CA is in files, so not in one transaction."""
+        witness, turned = witness_of_task(), Deed("ca", "", "", before, self.standing())
+        await self._database.write(lambda connection: witness(connection, turned))
 
     async def forget_expired(self) -> None:
         """Drop what can prove nothing any more; now and then."""

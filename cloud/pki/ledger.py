@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -28,6 +29,21 @@ class Entry:
     ca: str
     issued_ns: int
     not_after_ns: int
+
+
+class Waiting(Struct, frozen=True):
+    """A request to join, for the audit log."""
+
+    key: str
+    labels: Mapping[str, str]
+    address: str
+    approved: bool
+
+
+class Certificates(Struct, frozen=True):
+    """What a node may show, for the audit log."""
+
+    serials: Sequence[str]
 
 
 def claim(connection: Connection, node: str, key_id: str) -> None:
@@ -203,14 +219,23 @@ def requests(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(REQUESTS.c.requested_ns)))
 
 
-def approve(connection: Connection, node: str) -> None:
-    """Let a request through; raises NotFound."""
-    chosen = update(REQUESTS).where(REQUESTS.c.node == node).values(approved=True)
-    if not connection.execute(chosen).rowcount:
-        raise NotFound(f"no node {node} asks to join", name=node, kind="nodes")
+def approve(connection: Connection, node: str) -> tuple[Waiting, Waiting]:
+    """Let a request through; it before and after. Raises NotFound."""
+    before = _waiting(connection, node)
+    connection.execute(update(REQUESTS).where(REQUESTS.c.node == node).values(approved=True))
+    return before, _waiting(connection, node)
 
 
-def answer(connection: Connection, node: str) -> None:
-    """Drop a request that was refused; raises NotFound."""
-    if not connection.execute(delete(REQUESTS).where(REQUESTS.c.node == node)).rowcount:
+def answer(connection: Connection, node: str) -> Waiting:
+    """Drop a request that was refused; it as it was. Raises NotFound."""
+    before = _waiting(connection, node)
+    connection.execute(delete(REQUESTS).where(REQUESTS.c.node == node))
+    return before
+
+
+def _waiting(connection: Connection, node: str) -> Waiting:
+    found = connection.execute(select(REQUESTS).where(REQUESTS.c.node == node)).first()
+    if found is None:
         raise NotFound(f"no node {node} asks to join", name=node, kind="nodes")
+    labels = json.loads(found.labels)
+    return Waiting(key=found.key_id, labels=labels, address=found.address, approved=found.approved)

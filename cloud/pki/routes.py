@@ -14,7 +14,6 @@ from cloud.access.principal import node_of
 from cloud.api.http import json_response
 from cloud.clock import Clock
 from cloud.errors import BadRequest, Conflict, TooLarge
-from cloud.pki import certificates
 from cloud.pki.enrolment import Enrolment
 from cloud.pki.errors import PkiError
 from cloud.pki.peer import STATE_KEY
@@ -152,6 +151,7 @@ class _Operators:
     async def turn(self, request: Request) -> Response:
         """One step of a rotation."""
         wish = await _read(request, _Force)
+        before = self._enrolment.standing()
         try:
             match request.path_params["step"]:
                 case "rotate":
@@ -164,16 +164,17 @@ class _Operators:
                     raise BadRequest(f"{other}: not one of rotate, activate, retire")
         except PkiError as error:
             raise Conflict(str(error)) from error
+        await self._enrolment.tell_turn(before)
         return json_response(await _authority(self._enrolment))
 
 
 async def _authority(enrolment: Enrolment) -> dict[str, Any]:
-    authority = enrolment.authority
+    standing = enrolment.standing()
     return {
-        "pin": certificates.pin(authority.signer.certificate),
-        "notAfter": authority.signer.certificate.not_valid_after_utc,
-        "incoming": certificates.pin(authority.incoming) if authority.incoming else "",
-        "outgoing": list(map(certificates.pin, authority.outgoing)),
+        "pin": standing.signer,
+        "notAfter": enrolment.authority.signer.certificate.not_valid_after_utc,
+        "incoming": standing.incoming,
+        "outgoing": standing.outgoing,
         "lagging": await enrolment.lagging(),
     }
 

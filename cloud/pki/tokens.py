@@ -100,11 +100,15 @@ def listed(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(*shown).order_by(TOKENS.c.created_ns.desc())))
 
 
-def remove(connection: Connection, token: str) -> None:
-    """Make a token worthless; raises NotFound."""
-    connection.execute(delete(SPENT).where(SPENT.c.token == token))
-    if not connection.execute(delete(TOKENS).where(TOKENS.c.id == token)).rowcount:
+def remove(connection: Connection, token: str) -> TokenSpec:
+    """Make a token worthless; what it still allowed. Raises NotFound."""
+    row = connection.execute(select(TOKENS).where(TOKENS.c.id == token)).first()
+    if row is None:
         raise NotFound(f"there is no token {token}", name=token, kind="tokens")
+    connection.execute(delete(SPENT).where(SPENT.c.token == token))
+    connection.execute(delete(TOKENS).where(TOKENS.c.id == token))
+    labels, claims = json.loads(row.labels), json.loads(row.claims)
+    return TokenSpec(row.uses_left, row.expires_ns, row.pattern, labels, claims)
 
 
 def spend(

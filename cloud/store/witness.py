@@ -29,3 +29,12 @@ class Deed:
 Witness = Callable[[Connection, Deed], None]
 
 WITNESS: ContextVar[Witness | None] = ContextVar("witness", default=None)
+
+
+def witness_of_task() -> Witness:
+    """Who looks on here; asked in the request's task, called in the writer's thread."""
+    return WITNESS.get() or _nobody
+
+
+def _nobody(_: Connection, __: Deed) -> None:
+    """A write that no request asked for."""

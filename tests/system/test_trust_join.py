@@ -1,5 +1,6 @@
 """Joining: what a token allows, what it does not, and what stands in between."""
 
+import json
 import ssl
 import stat
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from edge.identity.child import work
 from edge.net.errors import BadPeerError, ConnectError, NetError, StatusError
 from edge.net.stream import Tls
 from edge.wire.joining import ROOT, Issued, JoinRequest, JoinToken, Trust
-from tests.support.pki import Impostor, KnownTime, TrustCloud, run, trust_cloud
+from tests.support.pki import OPERATORS, Impostor, KnownTime, TrustCloud, run, trust_cloud
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -52,6 +53,36 @@ def test_a_spent_token_is_worthless_and_its_replay_is_audited(cloud: TrustCloud,
     assert said["nodes", "second"]["actorKind"] == "anonymous"
     assert "spent" in said["nodes", "second"]["reason"]
     assert JoinToken.parse(token).secret not in log.text
+
+
+def test_what_operators_do_to_identities_is_audited_with_before_and_after(
+    cloud: TrustCloud, tmp_path: Path
+):
+    keeper = cloud.keeper(tmp_path / "a", "watched", ca_pin=cloud.pin)
+    with pytest.raises(StatusError, match="approve"):
+        run(keeper.prepare())
+    (waiting,) = cloud.operator.get(f"{OPERATORS}/requests").json()["items"]
+    cloud.operator.post(f"{OPERATORS}/requests/watched/approve").raise_for_status()
+    run(keeper.prepare())
+    cloud.operator.post(f"{OPERATORS}/nodes/watched/revoke").raise_for_status()
+    token = JoinToken.parse(cloud.token(pattern="shed-*")).id
+    cloud.operator.delete(f"{OPERATORS}/tokens/{token}").raise_for_status()
+
+    log = cloud.operator.get("/apis/access.skerry.dev/v1alpha1/audit").json()["items"]
+    said = {
+        (each["kind"], each["name"], each["verb"]): tuple(
+            json.loads(each[state]) if state in each else None for state in ("before", "after")
+        )
+        for each in log
+        if each["actor"] == "admin"
+    }
+    before, after = said["joinrequests", "watched", "create"]
+    assert (before["approved"], after["approved"]) == (False, True)
+    assert before["key"] == waiting["key"]
+    before, after = said["identities", "watched", "create"]
+    assert (len(before["serials"]), after["serials"]) == (1, [])
+    before, after = said["jointokens", token, "delete"]
+    assert (before["pattern"], after) == ("shed-*", None)
 
 
 def test_an_answer_lost_on_the_way_costs_no_second_use(cloud: TrustCloud, tmp_path: Path):

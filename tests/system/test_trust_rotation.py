@@ -1,5 +1,6 @@
 """Certificates that follow one another: in time, after absence, across power cuts, across CAs."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -262,6 +263,23 @@ def test_the_ca_changes_under_a_node_that_is_here_and_one_that_is_away(tmp_path:
         run(as_node(cloud, here))
         with pytest.raises(NetError):
             run(as_node(cloud, away))
+        log = cloud.operator.get("/apis/access.skerry.dev/v1alpha1/audit?kind=ca").json()["items"]
+        turns = [tuple(json.loads(each[at]) for at in ("before", "after")) for each in log[-3:]]
+        old, new = (pin.removeprefix("sha256:") for pin in (first, cloud.pin))
+        assert turns == [
+            (
+                {"signer": old, "incoming": "", "outgoing": []},
+                {"signer": old, "incoming": new, "outgoing": []},
+            ),
+            (
+                {"signer": old, "incoming": new, "outgoing": []},
+                {"signer": new, "incoming": "", "outgoing": [old]},
+            ),
+            (
+                {"signer": new, "incoming": "", "outgoing": [old]},
+                {"signer": new, "incoming": "", "outgoing": []},
+            ),
+        ]
 
 
 def test_the_ca_outlives_the_service(tmp_path: Path):
