@@ -47,7 +47,7 @@ from cloud.local import teller
 from cloud.metrics import Metrics
 from cloud.pki.enrolment import Policy
 from cloud.pki.identities import Identities, names_of
-from cloud.pki.peer import PeerProtocol
+from cloud.pki.peer import PeerProtocol, ends_at
 from cloud.registry.artifacts import Artifacts
 from cloud.registry.registry import Registry
 from cloud.registry.routes import registry_routes
@@ -77,6 +77,8 @@ RETENTION_SECONDS = 600.0
 """How often old readings are looked for."""
 IDENTITIES_SECONDS = 3600.0
 """How often the service looks at its own certificate, and forgets what ended long ago."""
+EXPIRY_SECONDS = 60.0
+"""How often connections are looked for whose certificates have ended."""
 SHUTDOWN_SECONDS = 5
 """Requests that still run when the service is asked to stop get this long."""
 
@@ -99,6 +101,7 @@ class Config:
     history_seconds: float = HISTORY_SECONDS
     heartbeat: float = limits.HEARTBEAT
     """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
+    expiry_seconds: float = EXPIRY_SECONDS
     retention: Retention = field(default_factory=Retention)
     """How much telemetry is kept."""
     access: Limits = field(default_factory=Limits)
@@ -145,12 +148,14 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         identities = None if config.insecure_loopback else await _identities(config, database)
         if identities is not None:
             ports.labels = identities.enrolment.labels
+            ports.ends_at = ends_at
         hub = await stack.enter_async_context(running_hub(database, ports, metrics))
         chores = [*_chores(config, database, objects, registry)]
         chores.append(_tend(config, database, credentials))
         if identities is not None:
             identities.enrolment.send_away = hub.send_away
             chores.append(_repeat(identities.renew, IDENTITIES_SECONDS))
+            chores.append(_repeat(hub.end_expired, config.expiry_seconds))
         await stack.enter_async_context(background(*chores))
         nodes = identities.rules(objects) if identities is not None else None
         gate = Gate(database, credentials, authorizer, clock, metrics, nodes, config.access)

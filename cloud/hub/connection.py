@@ -7,6 +7,7 @@ than the node's window. An idle connection holds one task (the server's) and one
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -61,6 +62,8 @@ class Connection:
         """`identity`: the only node this may be, as its certificate says; None: any."""
         self.hello: Hello | None = None
         self.identity = identity
+        self.ends_at = math.inf
+        """When its certificate ends, in seconds since 1970."""
         self.ended = asyncio.Event()
         self._socket = socket
         self._ports = ports

@@ -110,6 +110,7 @@ class Hub:
             return
         await socket.accept(SUBPROTOCOL)
         connection = Connection(socket, self._ports, self._greet, node_of(socket.scope))
+        connection.ends_at = self._ports.ends_at(socket.scope)
         self._open.add(connection)
         self._ports.credit.connections += 1
         try:
@@ -190,6 +191,13 @@ class Hub:
         for connection in list(self._open):
             if connection.identity == name:
                 connection.close(CloseCode.REFUSED, reason)
+
+    async def end_expired(self) -> None:
+        """End the connections whose certificates have ended meanwhile; they come with newer ones."""
+        now = self._ports.clock().timestamp()
+        for connection in list(self._open):
+            if connection.ends_at <= now:
+                connection.close(CloseCode.NORMAL, "the certificate of this connection has ended")
 
     def _send_away(self, name: str) -> None:
         connection = self._connections.get(name)

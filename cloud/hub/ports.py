@@ -1,7 +1,9 @@
 """What every connection works with."""
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cloud.clock import Clock
 from cloud.hub.credit import Credit
@@ -29,5 +31,7 @@ class Ports:
     credit: Credit = field(default_factory=Credit)
     labels: Callable[[str], Awaitable[dict[str, str]]] | None = None
     """What a node was given when it joined; None: nodes are believed, on a plain loopback."""
+    ends_at: Callable[[Mapping[str, Any]], float] = lambda _scope: math.inf
+    """When the certificate of a connection ends, in seconds since 1970."""
     index: DesiredIndex = field(default_factory=lambda: DesiredIndex(0))
     """The hub fills it, and replaces it when it must be built anew."""

@@ -6,6 +6,7 @@ docs/decisions/2026-11-23-identity.md says why not two listeners.
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Peer:
     serial: str
     node: str
     """Of its URI; empty when it has none of ours."""
+    ends_at: float = math.inf
+    """Seconds since 1970."""
 
 
 class PeerProtocol(H11Protocol):
@@ -46,7 +49,15 @@ def read_peer(certificate: Mapping[str, Any]) -> Peer:
     """Of `SSLSocket.getpeercert()`."""
     uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
     nodes = [uri.removeprefix(NODE_URI) for uri in uris if uri.startswith(NODE_URI)]
-    return Peer(str(certificate.get("serialNumber", "")), nodes[0] if len(nodes) == 1 else "")
+    ends_at = ssl.cert_time_to_seconds(certificate["notAfter"])
+    serial = str(certificate.get("serialNumber", ""))
+    return Peer(serial, nodes[0] if len(nodes) == 1 else "", ends_at)
+
+
+def ends_at(scope: Mapping[str, Any]) -> float:
+    """When the certificate of a connection ends, in seconds since 1970; never without one."""
+    peer: Peer | None = scope.get("state", {}).get(STATE_KEY)
+    return math.inf if peer is None else peer.ends_at
 
 
 def server_context() -> ssl.SSLContext:

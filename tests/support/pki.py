@@ -112,9 +112,11 @@ class TrustCloud:
 
 
 @contextmanager
-def trust_cloud(directory: Path, clock: Any = None, **policy: Any) -> Iterator[TrustCloud]:
+def trust_cloud(
+    directory: Path, clock: Any = None, expiry_seconds: float = 60, **policy: Any
+) -> Iterator[TrustCloud]:
     """A service as `skerry cloud` runs it, on a port of its own."""
-    settings = {"clock": clock} if clock is not None else {}
+    settings = {"expiry_seconds": expiry_seconds} | ({"clock": clock} if clock else {})
     with cloud_service(
         directory, insecure_loopback=False, policy=Policy(**policy), **settings
     ) as service:

@@ -2,11 +2,13 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cloud.pki.enrolment import Policy
 from edge.fetch import ArtifactCache, FetchError
 from edge.identity import enrol
 from edge.identity.keeper import Keeper
@@ -17,7 +19,7 @@ from edge.wire.limits import FRAME_LIMIT
 from edge.wire.messages import CloseCode, Module
 from edge.wire.session import NodeSession
 from tests.support.hub import hello
-from tests.support.pki import TrustCloud, run, trust_cloud
+from tests.support.pki import DialClock, TrustCloud, run, trust_cloud
 from tests.support.registry import digest_of
 
 pytestmark = pytest.mark.timeout(600)
@@ -133,6 +135,23 @@ def test_a_revoked_node_is_sent_away_at_once_and_stays_away(cloud: TrustCloud, t
         run(Session.open(cloud, keeper))
     with cloud.as_node(keeper) as node:
         assert node.get("/join/v1alpha1/trust").status_code == 401
+
+
+def test_a_live_session_ends_with_its_certificate(tmp_path: Path):
+    clock = DialClock()
+    with trust_cloud(tmp_path / "cloud", clock, expiry_seconds=0.05) as cloud:
+        keeper = cloud.joined(tmp_path / "node", "old")
+
+        async def live() -> Event:
+            async with await Session.open(cloud, keeper) as session:
+                await session.say("old")
+                await session.until(Welcomed)
+                clock.ahead = Policy().node_life + timedelta(minutes=1)
+                return await session.until(Closed)
+
+        closed = run(live())
+    assert isinstance(closed, Closed)
+    assert "certificate of this connection has ended" in closed.reason
 
 
 def test_two_boards_with_one_identity_are_told_apart_and_reported(
