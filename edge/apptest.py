@@ -27,7 +27,7 @@ from edge.sandbox.services import Value
 from edge.sandbox.setup import GuestSetup
 from edge.scenario import Scenario, Sights, Step, read_manifest, read_scenario
 from edge.wire.manifest import AppManifest
-from edge.wire.messages import DesiredApp, Module, Scalar
+from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
 from hal import clock
 from hal.board import Board, DrivenBoard
 from hal.boardfile import load_board
@@ -162,9 +162,16 @@ class Bench:
         self._scenario = scenario
         self._board = board
         self._witness = Witness(scenario.twin)
-        spec = DesiredApp(manifest=manifest, module=_NO_MODULE, grants=scenario.grants)
+        secrets = {name: GrantedSecret(ref=f"test/{name}") for name in scenario.secrets}
+        grants = scenario.grants | {name: f"secret:test/{name}" for name in secrets}
+        spec = DesiredApp(manifest=manifest, module=_NO_MODULE, grants=grants, secrets=secrets)
         self._setup = GuestSetup(
-            manifest, self._witness, data, manifest.limits, resolve(spec, board)
+            manifest,
+            self._witness,
+            data,
+            manifest.limits,
+            resolve(spec, board),
+            {name: value.encode for name, value in scenario.secrets.items()},
         )
         self._readings = self._lines = 0
         """How many there were when the step began."""

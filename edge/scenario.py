@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Meta, Struct, ValidationError, convert, field
 
 from edge.errors import ScenarioError
-from edge.wire.manifest import AppManifest
+from edge.wire.manifest import AppManifest, GrantKind
 from edge.wire.messages import Scalar
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -60,6 +60,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     grants: dict[str, str] = field(default_factory=dict[str, str])
     """Grant of the manifest → resource of the board."""
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    """Grant of the manifest, of kind secret → the value it opens. Never a real one: it is a file."""
     twin: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     """Desired values from the start."""
     step: list[Step] = field(default_factory=list[Step])
@@ -76,6 +78,7 @@ def read_scenario(path: Path, manifest: AppManifest) -> Scenario:
     scenario = _convert(tables["test"], Scenario, path, "test")
     if not scenario.step:
         raise ScenarioError(f"{path}: test.step: missing; a test has at least one [[test.step]]")
+    _check_secrets(scenario.secrets, manifest, f"{path}: test.secrets")
     _check_twin(scenario.twin, manifest, f"{path}: test.twin")
     for number, step in enumerate(scenario.step):
         where = f"{path}: test.step[{number}]"
@@ -114,6 +117,19 @@ def _check_twin(values: dict[str, Scalar], manifest: AppManifest, where: str) ->
         if name not in manifest.twin:
             known = ", ".join(manifest.twin) or "none"
             raise ScenarioError(f"{where}.{name}: the manifest's twin has only: {known}")
+
+
+def _check_secrets(values: dict[str, str], manifest: AppManifest, where: str) -> None:
+    kinds = {name for name, grant in manifest.grants.items() if grant.kind is GrantKind.SECRET}
+    for name in values:
+        if name not in kinds:
+            known = ", ".join(sorted(kinds)) or "none"
+            raise ScenarioError(
+                f"{where}.{name}: the manifest's grants of kind secret are: {known}"
+            )
+    for name in sorted(kinds - values.keys()):
+        if not manifest.grants[name].optional:
+            raise ScenarioError(f"{where}.{name}: missing; write the value the test shall open")
 
 
 def _check_streams(sights: Sights, manifest: AppManifest, where: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from edge.apptest import run_test
 from edge.errors import GrantError, ScenarioError
 from hal.errors import DriveError
+from tests.support.guests import c
 from wasm_apps.tool import Language, build, new
 
 APPS = Path(__file__).parents[3] / "wasm_apps"
@@ -178,3 +179,37 @@ def test_a_module_that_is_missing_or_older_than_its_source_is_not_tested(tmp_pat
     source.write_text(source.read_text() + "\n")
     with pytest.raises(ScenarioError, match=r"main\.c: newer than"):
         run_test(tmp_path, None, print)
+
+
+def test_an_app_opens_the_secrets_its_scenario_gives_it_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "app.toml").write_text(
+        """name = "keyed"
+        version = "1.0.0"
+        [grants.api-key]
+        kind = "secret"
+        """
+    )
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/keyed.wasm").write_bytes(
+        c("""
+        #include <stdio.h>
+        #include "skerry.h"
+        int main(void) {
+            char key[16] = "";
+            int length = skerry_secret_get("api-key", key, sizeof key);
+            printf("opened %.*s\\n", length, key);
+            return skerry_secret_get("other", key, sizeof key) < 0 ? 0 : 1;
+        }
+        """)
+    )
+    board = tmp_path / "board.toml"
+    step = '[[test.step]]\nexpect = { log = "opened 12345", exit = 0 }\n'
+    board.write_text(f'[test.secrets]\napi-key = "12345"\n{step}')
+    said: list[str] = []
+    assert run_test(tmp_path, None, said.append), said
+    board.write_text(step)
+    with pytest.raises(ScenarioError, match=r"test\.secrets\.api-key: missing"):
+        run_test(tmp_path, None, said.append)
+    board.write_text(f'[test.secrets]\nkey = "12345"\n{step}')
+    with pytest.raises(ScenarioError, match=r"test\.secrets\.key: .*secret are: api-key"):
+        run_test(tmp_path, None, said.append)
