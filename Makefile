@@ -47,7 +47,7 @@ bench-board: $(READY) ## memory, boot and image of an emulated board
 
 lock: $(READY) ## refresh requirements.lock
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --no-emit-options --extra edge --extra cloud --extra boards --extra apps --extra dev \
+	  --no-emit-find-links --no-emit-options --extra edge --extra cloud --extra boards --extra hsm --extra apps --extra dev \
 	  -o requirements.lock pyproject.toml
 
 clean: ## remove the environment and caches

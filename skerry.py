@@ -102,6 +102,7 @@ def _cloud(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="NAME|ADDRESS",
         help="how nodes and people reach it, beside this host's own name; may be repeated",
     )
+    _key_store(verb)
     verb.add_argument(
         "--node-days", type=int, default=90, metavar="DAYS", help="life of a node's certificate"
     )
@@ -146,6 +147,7 @@ def _agent(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         metavar="DIR",
         help="directory in RAM (/run/skerry): relaxed telemetry then writes the card once a second",
     )
+    _key_store(run)
     run.add_argument(
         "--trust-root",
         type=Path,
@@ -614,6 +616,15 @@ def _cloud_options(
             default="table",
             help="form",
         )
+
+
+def _key_store(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--key-store",
+        default=os.environ.get("SKERRY_KEY_STORE", ""),
+        metavar="pkcs11:…",
+        help="token that seals secrets, as RFC 7512 writes it; a key in a file by default",
+    )
 
 
 def _state(verb: argparse.ArgumentParser) -> None:

@@ -29,6 +29,7 @@ def run(args: Namespace) -> None:
         port=port,
         insecure_loopback=args.insecure_loopback,
         names=tuple(args.name),
+        key_store=args.key_store,
         policy=Policy(
             node_life=timedelta(days=args.node_days), reenrol=timedelta(days=args.reenrol_days)
         ),

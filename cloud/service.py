@@ -58,7 +58,7 @@ from cloud.telemetry.retention import Retention, sweep
 from cloud.telemetry.routes import TelemetryApi
 from cloud.telemetry.store import TelemetryStore
 from cloud.vault import Vault
-from edge.keyholder import FileKey
+from edge.keyholder import key_holder
 from edge.wire import limits
 
 SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING, SECRET])
@@ -98,6 +98,8 @@ class Config:
     """Further names and addresses by which nodes and people reach the service."""
     policy: Policy = field(default_factory=Policy)
     """How long certificates live."""
+    key_store: str = ""
+    """`pkcs11:…`: the token that seals secrets; empty: a key in a file beside the database."""
     history_seconds: float = HISTORY_SECONDS
     heartbeat: float = limits.HEARTBEAT
     """Seconds of silence after which nodes and cloud ask each other for a sign of life."""
@@ -128,7 +130,7 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         database = await Database.open(config.data_dir / "cloud.db")
         stack.push_async_callback(database.close)
         leap = random.randint(1, LEAP_LIMIT)  # noqa: S311 - only has to differ
-        vault = Vault(FileKey(config.data_dir / "secrets.key"))
+        vault = Vault(key_holder(config.key_store, config.data_dir / "secrets.key"))
         objects = await Objects.open(database, sealing(SCHEME, vault), clock, leap=leap)
         stack.callback(objects.close)
         credentials = await Credentials.open(database, os.urandom)

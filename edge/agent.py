@@ -19,7 +19,7 @@ from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
 from edge.identity.keeper import JoinSettings, Keeper
-from edge.keyholder import FileKey
+from edge.keyholder import key_holder
 from edge.logbuffer import LogBuffer, collect
 from edge.net.address import Address
 from edge.node import VERSION, Identity, Node
@@ -81,7 +81,7 @@ class _Agent:
         self._keeper = _keeper(config, self._timekeeper)
         tls = self._keeper.tls if self._keeper is not None else None
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
-        secrets = SecretKeeper(FileKey(config.state / "secrets.key"))
+        secrets = SecretKeeper(key_holder(config.key_store, config.state / "secrets.key"))
         gatekeeper = Gatekeeper(
             store.meta,
             root_file=config.trust_root,

@@ -47,6 +47,7 @@ def run(args: Namespace) -> int:
         trust_root=args.trust_root or _desk_root(),
         allow_unsigned=args.allow_unsigned,
         boot_facts=args.boot_facts,
+        key_store=args.key_store,
     )
     return asyncio.run(main(config))
 

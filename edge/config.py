@@ -32,3 +32,5 @@ class AgentConfig:
     """The root of trust this node is given; None: the one in its store, if any."""
     allow_unsigned: bool = False
     """Without a root, run what nobody signed, and tell the cloud so; with one it changes nothing."""
+    key_store: str = ""
+    """`pkcs11:…`: the token that seals secrets; empty: a key in a file of the state directory."""

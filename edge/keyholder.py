@@ -24,6 +24,20 @@ class KeyHolder(Protocol):
         ...
 
 
+def key_holder(address: str, file: Path) -> KeyHolder:
+    """The token at an address of RFC 7512, or without one the key in `file`.
+
+    Raises ValueError for a wrong address, OSError without the library for tokens.
+    """
+    if not address:
+        return FileKey(file)
+    try:
+        from edge.pkcs11 import TokenKey, parse  # noqa: PLC0415 - megabytes, for those who ask
+    except ImportError as error:
+        raise OSError(f"key store: {error}; pip install 'skerry[hsm]'") from error
+    return TokenKey(parse(address))
+
+
 class FileKey:
     """A key in a file that only its owner can read; made when it is first needed."""
 
