@@ -45,6 +45,10 @@ class TrustConfigError(AgentError, ValueError):
     """The file with the root of trust is missing or is none."""
 
 
+class KeyStoreError(AgentError, ValueError):
+    """`--key-store` names no token as RFC 7512 does, or the library for tokens is not here."""
+
+
 class ControlError(AgentError, ValueError):
     """The request names an unknown verb, app or value."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge.aead import KEY_BYTES, seal, unseal
+from edge.errors import KeyStoreError
 
 
 class KeyHolder(Protocol):
@@ -27,14 +28,14 @@ class KeyHolder(Protocol):
 def key_holder(address: str, file: Path) -> KeyHolder:
     """The token at an address of RFC 7512, or without one the key in `file`.
 
-    Raises ValueError for a wrong address, OSError without the library for tokens.
+    Raises KeyStoreError for a wrong address, and without the library for tokens.
     """
     if not address:
         return FileKey(file)
     try:
         from edge.pkcs11 import TokenKey, parse  # noqa: PLC0415 - megabytes, for those who ask
     except ImportError as error:
-        raise OSError(f"key store: {error}; pip install 'skerry[hsm]'") from error
+        raise KeyStoreError(f"--key-store: {error}; pip install 'skerry[hsm]'") from error
     return TokenKey(parse(address))
 
 

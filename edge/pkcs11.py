@@ -17,6 +17,7 @@ from msgspec import Struct
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass, exceptions
 
 from edge.aead import KEY_BYTES, SealBrokenError
+from edge.errors import KeyStoreError
 
 DEFAULT_OBJECT = "skerry-secrets"
 _NONCE, _TAG = 12, 16
@@ -52,24 +53,26 @@ class TokenAddress(Struct, frozen=True):
 
 
 def parse(text: str) -> TokenAddress:
-    """Raises ValueError naming the attribute."""
+    """Raises KeyStoreError naming the attribute."""
     scheme, _, rest = text.partition(":")
     path, _, query = rest.partition("?")
     if scheme != "pkcs11":
-        raise ValueError(
-            f"key store {text!r}: write pkcs11:token=…?module-path=…&pin-source=file:…"
+        raise KeyStoreError(
+            f"--key-store {text!r}: write pkcs11:token=…?module-path=…&pin-source=file:…"
         )
     found = _attributes(path.split(";")) | _attributes(query.split("&"))
     unknown = found.keys() - {"token", "object", "module-path", "pin-source"}
     if unknown:
-        raise ValueError(f"key store: {min(unknown)}: only token, object, module-path, pin-source")
+        raise KeyStoreError(
+            f"--key-store: {min(unknown)}: only token, object, module-path, pin-source"
+        )
     for name in ("token", "module-path", "pin-source"):
         if not found.get(name):
-            raise ValueError(f"key store: {name}: missing")
+            raise KeyStoreError(f"--key-store: {name}: missing")
     source = found["pin-source"]
     if not source.startswith("file:"):
-        raise ValueError(
-            "key store: pin-source: must be file:PATH, so that no command line has it"
+        raise KeyStoreError(
+            "--key-store: pin-source: must be file:PATH, so that no command line has it"
         )
     return TokenAddress(
         token=found["token"],

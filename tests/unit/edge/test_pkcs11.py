@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.errors import KeyStoreError
 from edge.keyholder import key_holder
 from edge.pkcs11 import parse
 from tests.support.softhsm import SoftHsm
-from tests.support.system import ROOT
+from tests.support.system import ROOT, skerry
 
 
 @pytest.fixture
@@ -51,8 +52,17 @@ def told(hsm: SoftHsm, address: str, code: str) -> str:
     ],
 )
 def test_a_wrong_address_names_the_attribute(address: str, words: str, tmp_path: Path):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(KeyStoreError, match=words):
         key_holder(address, tmp_path / "unused")
+
+
+@pytest.mark.parametrize("verb", ["cloud", "agent"])
+def test_a_wrong_address_is_said_before_anything_starts(verb: str, tmp_path: Path):
+    place = "--data" if verb == "cloud" else "--state"
+    done = skerry(verb, place, str(tmp_path / "x"), "--key-store", "pkcs11:token=a", check=False)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1] == "skerry: --key-store: module-path: missing"
+    assert "Traceback" not in done.stderr
 
 
 def test_an_address_is_read_as_rfc_7512_writes_it():
