@@ -271,9 +271,7 @@ class Gate:
     ) -> None:
         headers: dict[str, str] = {}
         if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-            return
+            await receive()  # its connect, before which nothing may be said
         if isinstance(error, TooManyRequests):
             headers["Retry-After"] = str(math.ceil(error.retry_after))
         if isinstance(error, Unauthorized):

@@ -66,7 +66,7 @@ class Identities:
             modules = (instance.spec.desired.module for instance in wanted)
             return any((each.repository, each.digest) == (repository, digest) for each in modules)
 
-        return NodeRules(self.enrolment, needs)
+        return NodeRules(self.enrolment, needs, self._clock)
 
     def _load(self) -> None:
         authority = self.enrolment.authority

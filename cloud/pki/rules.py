@@ -1,7 +1,7 @@
 """What a node may reach, proven by its certificate: the gate's rules for nodes.
 
-Rules: a certificate that is not in the ledger is refused wherever it is shown. A node reaches its
-session, the modules that its apps need, roots of trust, what joining and renewing take; nothing else of the API.
+Rules: a certificate that is not in the ledger, or has ended since its handshake, is refused wherever
+it is shown. A node reaches its session, the modules that its apps need, roots of trust, what joining and renewing take; nothing else of the API.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Scope
 
 from cloud.access.principal import Principal
+from cloud.clock import Clock
 from cloud.errors import Forbidden
 from cloud.pki.enrolment import Enrolment
 from cloud.pki.errors import NotProven
@@ -29,9 +30,10 @@ Needs = Callable[[str, str, str], Awaitable[bool]]
 class NodeRules:
     """Of one service with identities. Concurrency: one event loop."""
 
-    def __init__(self, enrolment: Enrolment, needs: Needs) -> None:
+    def __init__(self, enrolment: Enrolment, needs: Needs, clock: Clock) -> None:
         self._enrolment = enrolment
         self._needs = needs
+        self._clock = clock
 
     def identify(self, scope: Scope) -> Principal | None:
         """The node of the connection's certificate; None without one. Raises NotProven."""
@@ -42,6 +44,8 @@ class NodeRules:
             return None
         if not peer.node or self._enrolment.node_of(peer.serial) != peer.node:
             raise NotProven("certificate: revoked, or not one that this cloud issued; join again")
+        if peer.ends_at <= self._clock().timestamp():
+            raise NotProven("certificate: it has ended")
         return Principal("node", peer.node)
 
     async def check(self, node: str, scope: Scope) -> None:

@@ -10,8 +10,9 @@ import msgspec
 
 from edge.net.errors import BadPeerError, StatusError
 from edge.net.http import get
+from edge.net.refusal import reason_of
 from edge.net.stream import Tls
-from edge.wire.joining import BODY_LIMIT, ROOT, Refusal, Trust
+from edge.wire.joining import BODY_LIMIT, ROOT, Trust
 
 CONNECT_TIMEOUT = 10.0
 IDLE_TIMEOUT = 30.0
@@ -61,7 +62,7 @@ async def ask(url: str, type_: type[T], tls: Tls, said: msgspec.Struct | None = 
             if len(data) > BODY_LIMIT:
                 raise BadPeerError(f"{url}: an answer of more than {BODY_LIMIT} bytes")
     if response.status != _OK:
-        raise StatusError(response.status, _reason(bytes(data), url, response.status))
+        raise StatusError(response.status, f"{url}: {reason_of(bytes(data), response.status)}")
     try:
         return msgspec.json.decode(bytes(data), type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -74,10 +75,3 @@ def fingerprint(pem: str) -> str:
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
     except ValueError:
         return ""
-
-
-def _reason(data: bytes, url: str, status: int) -> str:
-    try:
-        return msgspec.json.decode(data, type=Refusal).message or f"{url}: HTTP {status}"
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return f"{url}: HTTP {status}"

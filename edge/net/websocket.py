@@ -17,12 +17,14 @@ from wsproto.events import (
     Message,
     Ping,
     RejectConnection,
+    RejectData,
     Request,
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from edge.net.address import Address
 from edge.net.errors import BadPeerError, LinkLostError, LinkTimeoutError, StatusError
+from edge.net.refusal import reason_of
 from edge.net.stream import READ_SIZE, Tls, close_stream, open_stream
 
 HANDSHAKE_LIMIT = 16 << 10
@@ -118,9 +120,22 @@ class WebSocket:
                 if chosen != subprotocol:
                     raise BadPeerError(f"the server chose {chosen!r} instead of {subprotocol!r}")
             case RejectConnection(status_code=status):
-                raise StatusError(status, f"{address.authority}{address.path}: HTTP {status}")
+                reason = reason_of(await self._refusal(), status)
+                raise StatusError(status, f"{address.authority}{address.path}: {reason}")
             case other:
                 raise BadPeerError(f"{type(other).__name__} instead of an answer to the upgrade")
+
+    async def _refusal(self) -> bytes:
+        """The body of an answer that refuses; what came of it when the peer goes away."""
+        body, finished = b"", False
+        with suppress(LinkLostError):
+            while not finished and len(body) <= HANDSHAKE_LIMIT:
+                match await self._next_event(HANDSHAKE_LIMIT):
+                    case RejectData(data=data, body_finished=finished):
+                        body += data
+                    case _:
+                        break
+        return body
 
     async def _next_event(self, limit: int | None = None) -> Event:
         """The next event; BadPeerError when more than `limit` bytes come before it."""

@@ -121,13 +121,6 @@ class Pending(Struct, frozen=True, kw_only=True):
     message: Text
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
-    """4xx and 5xx, in the words of a Kubernetes Status."""
-
-    message: Text = ""
-    reason: Text = ""
-
-
 class CloudContext(Struct, frozen=True, kw_only=True):
     """What a person's own directory knows of one cloud: a file only they may read."""
 

@@ -11,8 +11,9 @@ import time
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from tests.support.credentials import headers, trusted
@@ -20,6 +21,7 @@ from tests.support.credentials import headers, trusted
 ROOT = Path(__file__).resolve().parents[2]
 NO_KEYS = {"SKERRY_KEYS": "/nonexistent"}
 """Whoever runs the tests may have keys; no test uses them."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 DEADLINE = 30.0
 """Seconds a condition may take on a slow machine; a test that reaches it has failed."""
 
@@ -30,9 +32,10 @@ def skerry(
     check: bool = True,
     said: str | None = None,
     keys: Path | None = None,
+    more: Mapping[str, str] = NOTHING,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one verb to its end; it reads `said`, and signs with `keys`."""
-    environment = os.environ | NO_KEYS | ({"SKERRY_CLOUD": cloud} if cloud else {})
+    """Run one verb to its end; it reads `said`, and signs with `keys`; `more`: of its environment."""
+    environment = os.environ | NO_KEYS | more | ({"SKERRY_CLOUD": cloud} if cloud else {})
     if keys is not None:
         environment |= {"SKERRY_KEYS": str(keys)}
     done = subprocess.run(
@@ -51,9 +54,9 @@ def skerry(
     return done
 
 
-def skerry_json(*args: str, cloud: str | None = None) -> Any:
+def skerry_json(*args: str, cloud: str | None = None, more: Mapping[str, str] = NOTHING) -> Any:
     """Run one verb with `-o json`."""
-    return json.loads(skerry(*args, "-o", "json", cloud=cloud).stdout)
+    return json.loads(skerry(*args, "-o", "json", cloud=cloud, more=more).stdout)
 
 
 def until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
@@ -74,13 +77,13 @@ class Process:
 
     python: tuple[str, ...] = (sys.executable,)
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, more: Mapping[str, str] = NOTHING) -> None:
         self._process = subprocess.Popen(
             [*self.python, str(ROOT / "skerry.py"), *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | NO_KEYS,
+            env=os.environ | NO_KEYS | more,
         )
         self.lines: deque[str] = deque(maxlen=500)
         self._grown = threading.Condition()
@@ -142,12 +145,20 @@ class Cloud(Process):
     """`skerry cloud` on a port that a restart keeps; without TLS unless `secure`."""
 
     def __init__(
-        self, data: Path, port: int = 0, *, secure: bool = False, names: Sequence[str] = ()
+        self,
+        data: Path,
+        port: int = 0,
+        *,
+        secure: bool = False,
+        names: Sequence[str] = (),
+        more: Mapping[str, str] = NOTHING,
     ) -> None:
         """`names`: further addresses of its certificate, as guests of an emulator see it."""
         trust = [part for name in names for part in ("--name", name)]
         trust += [] if secure else ["--insecure-loopback"]
-        super().__init__("cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *trust)
+        super().__init__(
+            "cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *trust, more=more
+        )
         self.url = self.wait_for_line(r"listening at (https?://\S+),")[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 

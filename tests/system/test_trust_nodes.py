@@ -83,7 +83,8 @@ def test_a_session_needs_the_certificate_of_a_node(cloud: TrustCloud):
 
     with pytest.raises(StatusError) as caught:
         run(dial())
-    assert caught.value.status == 403
+    assert caught.value.status == 401
+    assert "show the certificate" in str(caught.value)
 
 
 def test_a_node_cannot_speak_for_another(cloud: TrustCloud, tmp_path: Path):
@@ -152,6 +153,18 @@ def test_a_live_session_ends_with_its_certificate(tmp_path: Path):
         closed = run(live())
     assert isinstance(closed, Closed)
     assert "certificate of this connection has ended" in closed.reason
+
+
+def test_a_kept_connection_is_good_until_its_certificate_ends(tmp_path: Path):
+    clock = DialClock()
+    with trust_cloud(tmp_path / "cloud", clock) as cloud:
+        keeper = cloud.joined(tmp_path / "node", "old")
+        with cloud.as_node(keeper) as connection:
+            assert connection.get("/join/v1alpha1/trust").status_code == 200
+            clock.ahead = Policy().node_life + timedelta(minutes=1)
+            refused = connection.get("/join/v1alpha1/trust")
+    assert refused.status_code == 401
+    assert "it has ended" in refused.text
 
 
 def test_two_boards_with_one_identity_are_told_apart_and_reported(
