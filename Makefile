@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-sim test test-fast check lint types imports bench bench-board lock clean
+.PHONY: help demo demo-sim test test-fast check lint types imports bench bench-board removals lock clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -44,6 +44,9 @@ bench: $(READY) ## speed and memory, beside a peer where there is one
 
 bench-board: $(READY) ## memory, boot and image of an emulated board
 	$(BIN)/python -m tests.bench board flash
+
+removals: $(READY) ## take each protection away, and see its test fail
+	@$(BIN)/python -m tests.removals
 
 lock: $(READY) ## refresh requirements.lock
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import structs
 
 from cloud.client.errors import InputError, RefusedError, UnreachableError
-from cloud.private import write_private
+from edge.private import write_private
 from edge.wire.joining import BODY_LIMIT, ROOT, CloudContext, Trust, context_name
 
 CONTEXT_LIMIT = 64 << 10

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from cloud.pki import certificates
 from cloud.pki.certificates import Certificate, Signer
 from cloud.pki.errors import PkiError
-from cloud.private import write_private
+from edge.private import write_private
 
 SERVER_LIFE = timedelta(days=90)
 SERVER_RENEW = timedelta(days=30)

@@ -5,13 +5,13 @@ whole, 0600; `active` names a slot and is replaced whole too. A power cut at any
 old identity, or the new one, or the old one and a candidate that is tried again.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from edge.identity.errors import IdentityError
 from edge.identity.lifetime import Facts
+from edge.private import write_private
 
 SLOTS = ("a", "b")
 FILE_LIMIT = 64 << 10
@@ -51,7 +51,7 @@ class Slots:
         if candidate is None:
             raise IdentityError(f"{self._directory}: there is no new identity to use")
         old = self.active()
-        replace(self._directory / "active", candidate.stem.encode())
+        write_private(self._directory / "active", candidate.stem.encode())
         if old is not None:
             old.unlink()
         self.pending.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ class Slots:
         """Accept these CAs from now on."""
         text = "".join(pems)
         if text != self.trust():
-            replace(self._directory / "trust.pem", text.encode("ascii"))
+            write_private(self._directory / "trust.pem", text.encode("ascii"))
 
     def _active_name(self) -> str:
         try:
@@ -88,22 +88,6 @@ def facts_of(slot: Path) -> Facts:
         return msgspec.json.decode(line.removeprefix(b"# "), type=Facts)
     except msgspec.MsgspecError as error:
         raise IdentityError(f"{slot}: damaged ({error}); remove it and join again") from error
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a private file whole; on the disk when this returns."""
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _read(path: Path) -> bytes:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge.identity.lifetime import Facts
-from edge.identity.slots import replace
+from edge.private import write_private
 from edge.wire.joining import BODY_LIMIT, NODE_URI, proof
 
 _PEM = serialization.Encoding.PEM
@@ -53,7 +53,7 @@ def request(file: Path, node: str) -> Mapping[str, str]:
     if not file.exists():
         key = ec.generate_private_key(ec.SECP256R1())
         plain = serialization.NoEncryption()
-        replace(file, key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, plain))
+        write_private(file, key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, plain))
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     csr = builder.sign(_key(file.read_bytes()), hashes.SHA256())
@@ -78,7 +78,7 @@ def keep(file: Path, slot: Path, said: Mapping[str, str]) -> Mapping[str, str | 
         not_before_ns=_ns(certificate.not_valid_before_utc),
         not_after_ns=_ns(certificate.not_valid_after_utc),
     )
-    replace(
+    write_private(
         slot, b"# " + msgspec.json.encode(facts) + b"\n" + data + certificate.public_bytes(_PEM)
     )
     found: Mapping[str, str | int] = msgspec.to_builtins(facts)

@@ -187,7 +187,7 @@ def counted(real):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **how)
     return call
-slots.replace = counted(slots.replace)
+slots.write_private = counted(slots.write_private)
 slots.Path.unlink = counted(slots.Path.unlink)
 real_work = keepers.work
 async def work(*args, **said):

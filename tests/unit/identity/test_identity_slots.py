@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge.identity.errors import IdentityError
-from edge.identity.slots import Slots, facts_of, replace
+from edge.identity.slots import Slots, facts_of
+from edge.private import write_private
 
 LINE = b'# {"node":"n","serial":"1","not_before_ns":1,"not_after_ns":2}\nkey and certificate'
 
@@ -24,7 +25,7 @@ def test_promotion_uses_the_new_and_drops_the_old(tmp_path: Path):
     slots = Slots(tmp_path)
     for generation in range(4):
         text = LINE + str(generation).encode()
-        replace(slots.next_slot(), text)
+        write_private(slots.next_slot(), text)
         old = slots.active()
         slots.promote()
         active = slots.active()
@@ -36,9 +37,9 @@ def test_promotion_uses_the_new_and_drops_the_old(tmp_path: Path):
 
 def test_a_candidate_leaves_what_is_in_use_alone(tmp_path: Path):
     slots = Slots(tmp_path)
-    replace(slots.next_slot(), LINE)
+    write_private(slots.next_slot(), LINE)
     slots.promote()
-    replace(slots.next_slot(), LINE + b"2")
+    write_private(slots.next_slot(), LINE + b"2")
     assert Slots(tmp_path).active() == tmp_path / "a.pem"
     assert Slots(tmp_path).candidate() == tmp_path / "b.pem"
     slots.drop_candidate()
@@ -48,9 +49,9 @@ def test_a_candidate_leaves_what_is_in_use_alone(tmp_path: Path):
 
 def test_a_cut_between_naming_and_dropping_is_repaired_by_the_next_candidate(tmp_path: Path):
     slots = Slots(tmp_path)
-    replace(tmp_path / "a.pem", LINE)
-    replace(tmp_path / "b.pem", LINE + b"new")
-    replace(tmp_path / "active", b"b")
+    write_private(tmp_path / "a.pem", LINE)
+    write_private(tmp_path / "b.pem", LINE + b"new")
+    write_private(tmp_path / "active", b"b")
     assert slots.active() == tmp_path / "b.pem"
     assert slots.candidate() == tmp_path / "a.pem", "tried again, and good or dropped"
 
@@ -59,7 +60,7 @@ def test_what_is_written_is_for_its_owner_alone(tmp_path: Path):
     path = tmp_path / "f"
     path.write_text("open")
     path.chmod(0o644)
-    replace(path, b"secret")
+    write_private(path, b"secret")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_bytes() == b"secret"
     assert [each.name for each in tmp_path.iterdir()] == ["f"]

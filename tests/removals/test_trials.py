@@ -1,0 +1,15 @@
+"""The table of removals fits the code; `make removals` runs it, which takes minutes."""
+
+import ast
+
+import pytest
+
+from tests.removals.trials import Trial, all_trials, removed
+from tests.support.system import ROOT
+
+
+@pytest.mark.parametrize("trial", all_trials(), ids=lambda trial: trial.claim)
+def test_a_removal_fits_its_file_and_names_a_test(trial: Trial):
+    ast.parse(removed(trial, (ROOT / trial.file).read_text()))
+    file, _, name = trial.test.partition("::")
+    assert f"def {name}(" in (ROOT / file).read_text()
