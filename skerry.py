@@ -556,7 +556,9 @@ def _verify(verbs: "Verbs[argparse.ArgumentParser]") -> None:
         "cloud.client.provenance:verify",
         "check, without a network, that a file is what somebody trusted has built",
     )
-    verify.add_argument("file", type=Path, help="an image; its papers lie beside it")
+    verify.add_argument(
+        "file", type=Path, help="an image, a package or a wheel; its papers lie beside it"
+    )
     verify.add_argument(
         "--trust-root", metavar="FILE", help="root.cose; else that of your own keys"
     )
@@ -565,7 +567,7 @@ def _verify(verbs: "Verbs[argparse.ArgumentParser]") -> None:
 
 
 def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
-    group = verbs.add_parser("package", help="package the agent for a Linux that is there already")
+    group = verbs.add_parser("package", help="package Skerry for a Linux that is there already")
     does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
     deb = _verb(
         does, "deb", "boards.package.cli:deb", "build a package for Debian 12 and Raspberry Pi OS"
@@ -576,6 +578,12 @@ def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     deb.add_argument("--compiled", action="store_true", help="compile the agent to machine code")
     deb.add_argument(
         "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
+    wheel = _verb(
+        does, "wheel", "boards.package.cli:wheel", "build the wheel, from a checkout of the source"
+    )
+    wheel.add_argument(
+        "-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="where it goes"
     )
 
 

@@ -6,7 +6,9 @@ the paths.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,37 @@ BUILD_TYPE = "https://skerry.dev/build/v1"
 BUILDER = "https://skerry.dev/builder/desk"
 """A person's machine or CI: SLSA build level 1; the signature says whose."""
 SUFFIX = ".intoto.json"
-_SOURCES = ("boards", "edge", "hal", "requirements.lock")
-"""What of the project goes into what it builds, and the programs that build it."""
+SOURCES = ("boards", "edge", "hal", "requirements.lock")
+"""What of the project goes into what it builds for boards, and the programs that build it."""
+
+_PIN = re.compile(
+    r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\\\n]*((?:\\\n\s+--hash=sha256:[0-9a-f]{64}\s*)+)",
+    re.MULTILINE,
+)
 
 Material = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A package of requirements.lock: any file with one of these SHA-256 is it."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+    @property
+    def uri(self) -> str:
+        """Its package URL."""
+        return f"pkg:pypi/{self.name}@{self.version}"
+
+
+def pins(lock: str) -> Mapping[str, Pin]:
+    """What a lock file pins, by name."""
+    return {
+        name: Pin(name, version, tuple(re.findall(r"sha256:([0-9a-f]{64})", hashes)))
+        for name, version, hashes in _PIN.findall(lock)
+    }
 
 
 def statement(
@@ -66,14 +95,21 @@ def of_wheels(wheels: Iterable[Path]) -> Iterable[Material]:
         yield {"uri": f"pkg:pypi/{name}@{version}", "digest": {"sha256": digest(wheel)}}
 
 
+def of_pins(found: Iterable[Pin]) -> Iterable[Material]:
+    """Pinned packages: one entry for each file that may be it."""
+    for pin in found:
+        for content in pin.hashes:
+            yield {"uri": pin.uri, "digest": {"sha256": content}}
+
+
 def of_file(file: Path) -> Material:
     """A file that a person gave."""
     return {"uri": f"file:{file.name}", "digest": {"sha256": digest(file)}}
 
 
-def of_project(project: Path, version: str) -> Material:
-    """The project's own source."""
-    return {"uri": f"pkg:generic/skerry@{version}", "digest": {"dirHash": _tree(project)}}
+def of_project(project: Path, version: str, names: Iterable[str] = SOURCES) -> Material:
+    """The project's own source: these folders and files of it."""
+    return {"uri": f"pkg:generic/skerry@{version}", "digest": {"dirHash": _tree(project, names)}}
 
 
 def digest(file: Path) -> str:
@@ -82,10 +118,10 @@ def digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _tree(project: Path) -> str:
+def _tree(project: Path, names: Iterable[str]) -> str:
     files = sorted(
         (str(file.relative_to(project)), file)
-        for name in _SOURCES
+        for name in names
         for file in (
             (project / name).rglob("*") if (project / name).is_dir() else (project / name,)
         )

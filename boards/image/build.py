@@ -88,13 +88,14 @@ def build(name: str, out: Path, cache: Path, say: Say, *, compiled: bool = False
         fat = work / "boot.fat"
         _make_boot(board, definition, sources, work, fat, slot.stat().st_size)
         say(f"image: writing {out}")
-        parts = {Role.BOOT: fat, Role.SLOT_A: slot}
-        disk.assemble(board.layout, parts, out, signature(title))
+        content = {Role.BOOT: fat, Role.SLOT_A: slot}
+        disk.assemble(board.layout, content, out, signature(title))
         slot_size = slot.stat().st_size
     inside = {p: place for p, place in sources.system.items() if p.name in used}
     inside |= {**sources.kernel, **sources.firmware, **sources.wifi_firmware}
     bill = out.with_name(f"{out.name}.cdx.json")
-    bill.write_bytes(sbom.document(f"skerry-{title}", VERSION, inside, sources.wheels.values()))
+    parts = (*sbom.of_packages(inside), *sbom.of_wheels(sources.wheels.values()))
+    bill.write_bytes(sbom.document(f"skerry-{title}", VERSION, parts))
     origin = out.with_name(f"{out.name}{provenance.SUFFIX}")
     asked = {"board": title, "compiled": compiled}
     materials = _materials(sources, definition)

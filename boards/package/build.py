@@ -86,7 +86,8 @@ def build(out: Path, cache: Path, say: Say, *, compiled: bool = False) -> str:
 
 def _add_papers(out: Path, found: Mapping[str, Path], *, compiled: bool) -> None:
     bill = out.with_name(f"{out.name}.cdx.json")
-    bill.write_bytes(sbom.document(NAME, VERSION, {}, found.values(), kind="application"))
+    parts = sbom.of_wheels(found.values())
+    bill.write_bytes(sbom.document(NAME, VERSION, parts, kind="application"))
     materials = [*provenance.of_wheels(found.values()), provenance.of_project(PROJECT, VERSION)]
     if compiled:
         materials += provenance.of_packages(read_lock()["headers"])

@@ -13,8 +13,8 @@ from cloud.access.credentials import Credentials
 from cloud.errors import AlreadyExists
 from cloud.kinds.access import RoleBinding, RoleBindingSpec, Subject, SubjectKind
 from cloud.kinds.meta import Metadata
-from edge.private import write_private
 from cloud.store.objects import Objects
+from edge.private import write_private
 from edge.wire.joining import CloudContext
 
 ADMIN = "admin"

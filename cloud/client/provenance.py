@@ -6,7 +6,7 @@ FILE.intoto.jsonl, which counts alone) and its bill of materials FILE.cdx.json.
 
 import hashlib
 from argparse import Namespace
-from collections.abc import Mapping
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -183,13 +183,12 @@ def _check_bill(found: _Statement, bill: Path) -> int:
         components = msgspec.json.decode(_read(bill), type=_Bill).components
     except msgspec.MsgspecError as error:
         raise InputError(f"{bill}: no CycloneDX document: {error}") from None
-    used: Mapping[str, str] = {
-        item.uri: item.digest.sha256
-        for item in found.predicate.build_definition.resolved_dependencies
-    }
+    used: defaultdict[str, set[str]] = defaultdict(set)
+    for item in found.predicate.build_definition.resolved_dependencies:
+        used[item.uri].add(item.digest.sha256)
     for component in components:
         hashes = {item.content for item in component.hashes if item.alg == "SHA-256"}
-        if used.get(component.purl) not in hashes:
+        if not hashes or not hashes <= used[component.purl]:
             raise InputError(f"{bill}: {component.purl} is not what the provenance says it used")
     return len(components)
 

@@ -30,7 +30,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="removals-") as place,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for trial, fault in zip(trials, pool.map(lambda t: _run(t, Path(place)), trials)):
+        faults = pool.map(lambda trial: _run(trial, Path(place)), trials)
+        for trial, fault in zip(trials, faults, strict=True):
             print(f"{'NOT NOTICED' if fault else 'noticed':12} {trial.claim}{fault}", flush=True)
             lost += bool(fault)
     print(f"{len(trials) - lost} of {len(trials)} removals were noticed")

@@ -3,6 +3,7 @@
 import json
 import ssl
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_a_token_and_nothing_else_makes_a_node(cloud: TrustCloud, tmp_path: Path
     assert [path.name for path in private] == ["a.pem"]
     assert stat.S_IMODE(private[0].stat().st_mode) == 0o600
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_token_with_another_secret_is_none(cloud: TrustCloud, tmp_path: Path):
+    token = JoinToken.parse(cloud.token())
+    guessed = replace(token, secret="a" * len(token.secret)).text()
+    assert "not one of this cloud's" in str(
+        refusal(cloud, tmp_path / "n", "guesser", token=guessed)
+    )
 
 
 def test_a_spent_token_is_worthless_and_its_replay_is_audited(cloud: TrustCloud, tmp_path: Path):
@@ -144,6 +153,8 @@ def test_the_listing_of_tokens_holds_no_secret(cloud: TrustCloud):
 
 def test_without_a_token_a_person_must_approve(cloud: TrustCloud, tmp_path: Path):
     keeper = cloud.keeper(tmp_path, "asks", ca_pin=cloud.pin)
+    with pytest.raises(StatusError, match="skerry node approve asks"):
+        run(keeper.prepare())
     with pytest.raises(StatusError, match="skerry node approve asks"):
         run(keeper.prepare())
     other = refusal(cloud, tmp_path / "other", "asks", ca_pin=cloud.pin)

@@ -3,6 +3,8 @@
 import pytest
 from msgspec import structs
 
+from edge.trust import cose
+from edge.trust.encoding import encode
 from edge.trust.errors import MalformedError, RootError
 from edge.trust.judge import first_root, next_root
 from edge.trust.root import Role, decode_root, encode_root
@@ -40,8 +42,10 @@ def test_a_threshold_counts_keys_and_not_signatures():
     keys = ["root-1", "root-2", "root-3"]
     old = root(root=(keys, 2))
     new = root(2, root=(keys, 2))
-    once = Signed(encode_root(new), ())
-    twice = with_signatures(with_signatures(once, [key("root-1")], ROOT), [key("root-1")], ROOT)
+    (once,) = with_signatures(Signed(encode_root(new), ()), [key("root-1")], ROOT).envelopes
+    seen = cose.parse(once)
+    again = cose.TAG + encode([seen.protected, {"by": "me"}, seen.payload, seen.signature])
+    twice = Signed(seen.payload, (once, again))
     with pytest.raises(RootError, match="1 of the 2"):
         next_root(old, twice.to_bytes())
     assert next_root(old, signed_root(new, "root-1", "root-3")) == new
