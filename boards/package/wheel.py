@@ -7,6 +7,7 @@ wheel holds none of it) and its provenance (what it was built from, and what it 
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -79,17 +80,31 @@ def _add_papers(wheel: Path) -> None:
 def _needed(known: Mapping[str, Pin]) -> Iterable[str]:
     """The names of what the wheel needs with all its extras, and what that needs in turn."""
     found: set[str] = set()
-    waiting = [("skerry", extra) for extra in ("", *EXTRAS)]
+    waiting = [*map(Requirement, _stated())]
     while waiting:
-        name, extra = waiting.pop()
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if name not in known:
+            raise PackageError(f"requirements.lock pins no {name}: make lock")
+        if name in found:
+            continue
+        found.add(name)
         for text in metadata.requires(name) or ():
-            requirement = Requirement(text)
-            if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-                continue
-            needed = canonicalize_name(requirement.name)
-            if needed not in known:
-                raise PackageError(f"requirements.lock pins no {needed}: make lock")
-            if needed not in found:
-                found.add(needed)
-                waiting += [(needed, each) for each in ("", *requirement.extras)]
+            further = Requirement(text)
+            extras = ("", *wanted.extras)
+            if further.marker is None or any(
+                further.marker.evaluate({"extra": extra}) for extra in extras
+            ):
+                waiting.append(further)
     return found
+
+
+def _stated() -> Iterable[str]:
+    """What pyproject.toml asks for on this Python."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    yield from project["dependencies"]
+    for extra in EXTRAS:
+        for text in project["optional-dependencies"][extra]:
+            marker = Requirement(text).marker
+            if marker is None or marker.evaluate():
+                yield text
