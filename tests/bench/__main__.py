@@ -17,7 +17,7 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "flash")
+APART = ("board", "board-trust", "flash")
 """Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
@@ -39,6 +39,10 @@ BENCHES = {
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
     "signing": ("tests.bench.signing:Signing", "judging the signature of an app"),
     "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
+    "board-trust": (
+        "tests.bench.board_trust:BoardTrust",
+        "an emulated board: joining, and judging an artifact",
+    ),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
     "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),

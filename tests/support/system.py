@@ -151,14 +151,14 @@ class Cloud(Process):
         *,
         secure: bool = False,
         names: Sequence[str] = (),
+        options: Sequence[str] = (),
         more: Mapping[str, str] = NOTHING,
     ) -> None:
         """`names`: further addresses of its certificate, as guests of an emulator see it."""
         trust = [part for name in names for part in ("--name", name)]
         trust += [] if secure else ["--insecure-loopback"]
-        super().__init__(
-            "cloud", "--listen", f"127.0.0.1:{port}", "--data", str(data), *trust, more=more
-        )
+        where = ("--listen", f"127.0.0.1:{port}", "--data", str(data))
+        super().__init__("cloud", *where, *trust, *options, more=more)
         self.url = self.wait_for_line(r"listening at (https?://\S+),")[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
@@ -211,6 +211,7 @@ class Agent(Process, Node):
         labels: Sequence[str] = (),
         token: str | None = None,
         trust: Sequence[str] = ("--allow-unsigned",),
+        more: Mapping[str, str] = NOTHING,
     ) -> None:
         """`trust`: most tests are not about signatures, and say so."""
         options = [part for label in labels for part in ("--label", label)]
@@ -227,6 +228,7 @@ class Agent(Process, Node):
             str(state),
             *options,
             *trust,
+            more=more,
         )
         self.name = name
         self.state = state

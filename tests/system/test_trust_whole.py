@@ -3,10 +3,13 @@
 import json
 import shutil
 import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.support.softhsm import SoftHsm
 from tests.support.system import ROOT, Agent, Cloud, readings, skerry, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -19,9 +22,29 @@ def kept(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
 
 
+@dataclass(frozen=True)
+class KeyStore:
+    """Where one of the two keeps the key that seals: what it is told, and its environment."""
+
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def in_a_file(_folder: Path) -> KeyStore:
+    return KeyStore()
+
+
+def in_a_token(folder: Path) -> KeyStore:
+    token = SoftHsm(folder)
+    token.make_token()
+    return KeyStore(("--key-store", token.address()), token.environment)
+
+
+@pytest.mark.parametrize("store", [in_a_file, in_a_token])
 def test_a_secret_reaches_a_signed_app_on_a_node_that_joined_and_lies_nowhere_in_plain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Callable[[Path], KeyStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    office, farm = store(tmp_path / "office"), store(tmp_path / "farm")
     monkeypatch.setenv("SKERRY_CONTEXTS", str(tmp_path / "contexts"))
     keys, secret = tmp_path / "keys", tmp_path / "secret.json"
     body = {
@@ -33,11 +56,18 @@ def test_a_secret_reaches_a_signed_app_on_a_node_that_joined_and_lies_nowhere_in
     secret.write_text(json.dumps(body))
     skerry("app", "build", str(KEEPER))
     skerry("keys", "init", keys=keys)
-    trust = ("--trust-root", str(keys / "root.cose"))
-    with Cloud(tmp_path / "cloud", secure=True) as cloud:
+    trust = ("--trust-root", str(keys / "root.cose"), *farm.options)
+    with Cloud(
+        tmp_path / "cloud", secure=True, options=office.options, more=office.environment
+    ) as cloud:
         made = skerry("token", "create", "--label", "site=barn", cloud=cloud.url)
         token = made.stdout.strip()
-        with Agent("barn", cloud.url, tmp_path / "barn", token=token, trust=trust) as barn:
+        with Agent(
+            *("barn", cloud.url, tmp_path / "barn"),
+            token=token,
+            trust=trust,
+            more=farm.environment,
+        ) as barn:
             until(lambda: barn.status()["link"]["state"] == "Online", "barn joined")
             skerry("apply", "-f", str(secret), cloud=cloud.url)
             grant = ("--grant", "password=secret:weather/api")
@@ -54,6 +84,8 @@ def test_a_secret_reaches_a_signed_app_on_a_node_that_joined_and_lies_nowhere_in
             assert VALUE not in shown.stdout + log.stdout
     assert VALUE.encode() not in kept(tmp_path / "barn")
     assert VALUE.encode() not in kept(tmp_path / "cloud")
+    files = [*(tmp_path / "barn").rglob("*.key"), *(tmp_path / "cloud").rglob("*.key")]
+    assert len(files) == (2 if store is in_a_file else 0), "a key of a token is in no file"
 
 
 def test_an_agent_that_starts_before_the_cloud_of_the_same_person_joins_it(
