@@ -8,6 +8,7 @@ from pathlib import Path
 from boards.image import python
 from boards.image.elf import AARCH64, read_elf
 from boards.image.errors import ForeignError
+from boards.image.prune import prune_bindings
 from boards.image.wheels import unpack
 from boards.packages import Package
 
@@ -86,6 +87,7 @@ def build_root(
     site.mkdir(parents=True)
     for wheel in wheel_files.values():
         unpack(wheel, site)
+    prune_bindings(site)
     add_agent(site)
     for script in ("start.py", "configure.py"):
         shutil.copyfile(FILES / script, site / script)

@@ -17,6 +17,7 @@ from boards.compile.compiler import add_compiled
 from boards.image import python, sbom
 from boards.image.agent import add_sources
 from boards.image.build import PROJECT, REQUIREMENTS, VERSION
+from boards.image.prune import prune_bindings
 from boards.image.rootfs import LOADER, SITE, check_programs
 from boards.image.wheels import unpack, wheels
 from boards.package.archive import deb
@@ -104,6 +105,7 @@ def _lay_out(
     for name, wheel in found.items():
         unpack(wheel, site)
         _add_licences(wheel, tree / _DOC / "licences" / name)
+    prune_bindings(site)
     if compiled:
         (headers,) = unpacked("headers", read_lock(), cache, say).values()
         add_compiled(PROJECT, headers, cache, site, say)
