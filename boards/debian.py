@@ -67,7 +67,7 @@ class Pinned:
         path = path or self._path
         try:
             return msgspec.json.decode(path.read_bytes(), type=Lock)
-        except (OSError, msgspec.DecodeError) as fault:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as fault:
             raise PackageError(f"{path}: {fault}; write it anew: {self._refresh}") from fault
 
     def refresh_lock(self, cache: Path, say: Say) -> Lock:

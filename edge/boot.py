@@ -59,7 +59,7 @@ class Boot:
         self._live = asyncio.Event()
         try:
             said = msgspec.json.decode((facts / "boot.json").read_bytes(), type=BootStatus)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             said = BootStatus(
                 id=_BOOT_ID.read_text().strip(),
                 slot="" if self._slot is None else self._slot.value,

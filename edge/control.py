@@ -112,7 +112,7 @@ def call(path: Path, request: Request) -> Iterator[dict[str, Any]]:
 def _decode(line: bytes) -> Request:
     try:
         return msgspec.json.decode(line, type=Request)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ControlError(f"not a request: {error}") from None
 
 

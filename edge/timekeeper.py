@@ -214,6 +214,6 @@ class Timekeeper:
 def _read(facts: Facts) -> _Kept:
     try:
         return msgspec.json.decode(facts.get(_SPANS) or b"{}", type=_Kept)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _log.warning("what was known of the time is unreadable: %s", error)
         return _Kept()

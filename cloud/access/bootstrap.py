@@ -56,5 +56,5 @@ def first_admin(directory: Path) -> CloudContext:
     """Who `make_admin` made; nobody once the owner took the file away: it is not made again."""
     try:
         return msgspec.json.decode((directory / CONTEXT).read_bytes(), type=CloudContext)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return CloudContext()

@@ -1,5 +1,6 @@
 """The kinds as OpenAPI v2 and v3, made from the Structs, so that it can never be out of date."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,10 @@ from cloud.api.resources import ROOT
 from cloud.kinds.meta import GROUP, VERSION
 from cloud.kinds.scheme import Kind, Scheme
 
+_IN_PATH = re.compile(r"{(\w+)}")
+_IN_QUERY = ("labelSelector", "fieldSelector", "limit", "continue", "resourceVersion")
+"""Of a list; `watch` is told by Kubernetes' own documents."""
+_PATCHES = ("merge", "json")
 INFO = {"title": "Skerry", "version": VERSION}
 PREFIX = "dev.skerry.v1alpha1."
 PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -72,6 +77,7 @@ def _schemas(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
 
 
 def _paths(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
+    """v2 stays as kubectl needs it; v3 says all that a request may hold, too."""
     paths: dict[str, Any] = {}
     for kind in kinds:
         scope = "/namespaces/{namespace}" if kind.namespaced else ""
@@ -81,6 +87,9 @@ def _paths(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
         paths[f"{collection}/{{name}}"] = _operations(
             kind, {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}, body
         )
+    if "components" in prefix:
+        for path, operations in paths.items():
+            operations["parameters"] = [_parameter("path", n) for n in _IN_PATH.findall(path)]
     return paths
 
 
@@ -93,9 +102,28 @@ def _operations(kind: Kind[Any], verbs: dict[str, str], body: dict[str, Any]) ->
             "x-kubernetes-action": action,
             "x-kubernetes-group-version-kind": _gvk(kind),
             "responses": {"200": {"description": "OK", **answer}},
+            **(_request(action, body) if v3 else {}),
         }
         for method, action in verbs.items()
     }
+
+
+def _request(action: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What comes with a request, for v3."""
+    match action:
+        case "list":
+            return {"parameters": [_parameter("query", name) for name in _IN_QUERY]}
+        case "post" | "put":
+            return {"requestBody": {"required": True, "content": {"application/json": body}}}
+        case "patch":
+            patches: dict[str, Any] = {f"application/{kind}-patch+json": {} for kind in _PATCHES}
+            return {"requestBody": {"required": True, "content": patches}}
+        case _:
+            return {}
+
+
+def _parameter(place: str, name: str) -> dict[str, Any]:
+    return {"in": place, "name": name, "required": place == "path", "schema": {"type": "string"}}
 
 
 def _gvk(kind: Kind[Any]) -> dict[str, str]:

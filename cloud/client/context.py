@@ -62,7 +62,7 @@ def load(url: str) -> CloudContext | None:
             found = msgspec.json.decode(file.read(CONTEXT_LIMIT), type=CloudContext)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, then: skerry trust") from None
     return found if urlsplit(found.url).scheme == urlsplit(url).scheme else None
 
@@ -114,7 +114,7 @@ def _fetch(url: str) -> list[str]:
     try:
         connection.request("GET", f"{ROOT}/trust")
         return msgspec.json.decode(connection.getresponse().read(BODY_LIMIT), type=Trust).trust
-    except (OSError, http.client.HTTPException, msgspec.MsgspecError) as error:
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
         raise UnreachableError(f"{url}: no cloud answers there: {error}") from error
     finally:
         connection.close()

@@ -45,7 +45,7 @@ def unseal(data: bytes, payload_type: str, keys: Mapping[str, bytes]) -> tuple[b
     """The payload and who of `keys` (id → public key) signed it; raises EnvelopeError."""
     try:
         envelope = msgspec.json.decode(data, type=Envelope)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EnvelopeError(f"not a DSSE envelope: {error}") from None
     if envelope.payload_type != payload_type:
         raise EnvelopeError(f"payloadType: {envelope.payload_type[:60]!r} is not {payload_type}")

@@ -154,7 +154,7 @@ def _root(args: Namespace) -> Root:
 def _statement(source: Path, payload: bytes) -> _Statement:
     try:
         found = msgspec.json.decode(payload, type=_Statement)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"{source}: no in-toto statement of provenance: {error}") from None
     for field, value, wanted in (
         ("_type", found.type_, "https://in-toto.io/Statement/v1"),
@@ -181,7 +181,7 @@ def _check_bill(found: _Statement, bill: Path) -> int:
         raise InputError(f"{bill}: not the bill of materials that the provenance names")
     try:
         components = msgspec.json.decode(_read(bill), type=_Bill).components
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"{bill}: no CycloneDX document: {error}") from None
     used: defaultdict[str, set[str]] = defaultdict(set)
     for item in found.predicate.build_definition.resolved_dependencies:

@@ -53,7 +53,7 @@ class Authority:
             self._save(_State(1, [1]))
         try:
             self._state = msgspec.json.decode(path.read_bytes(), type=_State)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PkiError(f"{path}: damaged ({error}); restore it from a backup") from error
         self._generations = {number: self._read(number) for number in self._state.trusted}
 

@@ -22,6 +22,6 @@ def local_token(cloud: str) -> str | None:
             found = msgspec.json.decode(file.read(CONTEXT_LIMIT), type=CloudContext)
     except (FileNotFoundError, PermissionError, RuntimeError):  # the last: no home directory
         return None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise IdentityError(f"{path}: damaged ({error}); remove it") from None
     return found.join_token or None

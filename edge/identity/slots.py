@@ -86,7 +86,7 @@ def facts_of(slot: Path) -> Facts:
     line = _read(slot).partition(b"\n")[0]
     try:
         return msgspec.json.decode(line.removeprefix(b"# "), type=Facts)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise IdentityError(f"{slot}: damaged ({error}); remove it and join again") from error
 
 

@@ -64,7 +64,7 @@ class Stream:
 def _message(line: bytes) -> Event | Answer | None:
     try:
         read = msgspec.json.decode(line, type=_Line)
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise MonitorError(f"QEMU's monitor sent {line[:80]!r}: {fault}") from fault
     if read.event is not None:
         return Event(read.event, read.data)

@@ -4,16 +4,23 @@ A harness passes when the parser returns or refuses with an error of its own. An
 exception, a crash, a hang) is a finding. What was found is kept in corpus/ and replayed for ever.
 """
 
+import contextlib
 import json
 import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from boards.errors import BoardsError
 from boards.flash import bmap
@@ -24,10 +31,13 @@ from cloud.access.tokens import make, well_formed
 from cloud.api.admission import admit
 from cloud.api.http import check as check_json
 from cloud.api.patch import apply_patch
+from cloud.client import dsse
 from cloud.errors import CloudError
 from cloud.kinds.access import ROLE, ROLE_BINDING
 from cloud.kinds.app import APP
 from cloud.kinds.secret import SECRET
+from cloud.pki import certificates
+from cloud.pki.routes import TokenRequest
 from cloud.registry import manifests
 from cloud.registry.media import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from cloud.store.objects import _decode_token
@@ -37,15 +47,36 @@ from cloud.telemetry.times import parse_duration, parse_time
 from edge.aead import SealBrokenError, seal, unseal
 from edge.net.address import Address
 from edge.net.errors import NetError
+from edge.net.refusal import reason_of
 from edge.sandbox import senml as guest_senml
 from edge.store import journal
 from edge.store.entry import StoredEntry
+from edge.trust import cose
+from edge.trust.encoding import decode_struct, encode_struct
+from edge.trust.errors import Refused, TrustError
+from edge.trust.judge import first_root, judge
+from edge.trust.manifest import MANIFEST_TYPE, decode_manifest
+from edge.trust.root import ROOT_TYPE, decode_root
+from edge.trust.signed import read as read_signed
+from edge.verifying import Answer
 from edge.wire import codec
 from edge.wire.errors import WireError
+from edge.wire.joining import (
+    Issued,
+    JoinRequest,
+    JoinToken,
+    ReenrolRequest,
+    RenewRequest,
+    Trust,
+)
 from edge.wire.manifest import AppManifest
+from firmware.link import cbor as link_cbor
+from firmware.link import console, frame, smp
+from firmware.link.errors import LinkError
 from hal.boardfile import make_board
 from hal.errors import HalError
 from tests.support.specs import desired_app
+from tests.support.trust import NOW, asked, key, root, signature, signed_root, statement
 
 
 @dataclass(frozen=True)
@@ -115,6 +146,71 @@ def _oci(data: bytes) -> None:
             continue
 
 
+def _signed(data: bytes) -> None:
+    """As the judge and whoever shows a signature read it."""
+    for content_type, decode in ((MANIFEST_TYPE, decode_manifest), (ROOT_TYPE, decode_root)):
+        try:
+            decode(read_signed(data, content_type).payload)
+        except TrustError:
+            continue
+    first_root(data)
+
+
+def _judged(data: bytes) -> None:
+    try:
+        judge(_TRUSTED, data, asked(), NOW)
+    except Refused:
+        return
+
+
+def _cose(data: bytes) -> None:
+    envelope = cose.parse(data)
+    assert cose.to_be_signed(envelope.protected, envelope.payload)
+    assert isinstance(envelope.kid, bytes)
+
+
+def _joining(data: bytes) -> None:
+    """Bodies that anybody may send, as cloud.pki.routes reads them."""
+    for kind in (JoinRequest, RenewRequest, ReenrolRequest, TokenRequest, Trust, Issued):
+        try:
+            msgspec.json.decode(data, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+
+
+def _csr_of_a_node() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "barn")])
+    asking = x509.CertificateSigningRequestBuilder().subject_name(name)
+    return asking.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _certificate_of_a_ca() -> bytes:
+    made = certificates.make_ca(certificates.new_key(), datetime(2026, 1, 1, tzinfo=UTC))
+    return certificates.to_pem(made).encode()
+
+
+def _certificate(text: str) -> None:
+    found = certificates.read_certificate(text)
+    certificates.serial_of(found)
+    certificates.issued_by(found, [])
+    certificates.proves(found, b"no signature", b"text")
+
+
+def _dsse(data: bytes) -> None:
+    public = key("app-1").public
+    dsse.unseal(data, dsse.IN_TOTO, {key("app-1").id: public})
+
+
+def _link(data: bytes) -> None:
+    """What a microcontroller sends: frames, the lines of a console, and what is in them."""
+    for reader in (frame.Reader(1024), console.Reader()):
+        for message in reader.feed(data):
+            with contextlib.suppress(LinkError):
+                smp.decode(message)
+    link_cbor.decode(data)
+
+
 def _seal(data: bytes) -> None:
     assert unseal(bytes(32), seal(bytes(32), data, data[:8]), data[:8]) == data
     unseal(bytes(32), data, b"")
@@ -139,6 +235,9 @@ _APP = json.dumps(
 _TOML = (ValueError, UnicodeDecodeError, msgspec.ValidationError)
 _PACK = cbor2.dumps([{-2: "room", -3: 1.8e9, 0: "t", 2: 21.5}, {3: "text"}, {8: b"\0"}])
 _ENTRY = b"\0\0" + bytes(8) + bytes(4) + b"\1\1as" + b"\x80"
+
+_TRUSTED = root()
+_SIGNED = signature(statement())
 
 HARNESSES: dict[str, Harness] = {
     "wire-up": Harness(
@@ -222,6 +321,35 @@ HARNESSES: dict[str, Harness] = {
         _text(lambda text: Address.parse(text, ("http", "https"))),
         (NetError,),
         (b"http://[::1]:80/a", b"https://cloud.example"),
+    ),
+    "cose": Harness(_cose, (TrustError,), read_signed(_SIGNED, MANIFEST_TYPE).envelopes),
+    "signed": Harness(_signed, (TrustError,), (_SIGNED, signed_root(_TRUSTED))),
+    "judged": Harness(_judged, (), (_SIGNED,)),
+    "verdict": Harness(
+        lambda data: decode_struct(data, Answer, "verdict", 1 << 16),
+        (TrustError,),
+        (encode_struct(Answer(accepted_roots=0, message="no")),),
+    ),
+    "dsse": Harness(
+        _dsse, (dsse.EnvelopeError,), (dsse.seal(b"{}", dsse.IN_TOTO, [key("app-1")]),)
+    ),
+    "csr": Harness(_text(certificates.read_csr), (CloudError,), (_csr_of_a_node(),)),
+    "certificate": Harness(_text(_certificate), (CloudError,), (_certificate_of_a_ca(),)),
+    "join-token": Harness(
+        _text(JoinToken.parse),
+        (WireError,),
+        (f"skerry1.{'a' * 8}.{'b' * 32}.{'c' * 64}".encode(),),
+    ),
+    "join-body": Harness(
+        _joining,
+        (),
+        (b'{"node":"barn","csr":"x","token":"","labels":{"a":"b"}}', b'{"uses":1,"pattern":"*"}'),
+    ),
+    "link": Harness(
+        _link, (LinkError,), (link_cbor.encode({"a": [1, b"b", None]}), frame.encode(b"hello"))
+    ),
+    "refusal": Harness(
+        lambda data: reason_of(data, 403), (), (b'{"kind":"Status","message":"revoked"}',)
     ),
     "sealed": Harness(_seal, (SealBrokenError,), (seal(bytes(32), b"abc", b""),)),
 }

@@ -66,7 +66,7 @@ def test_what_is_written_is_for_its_owner_alone(tmp_path: Path):
     assert [each.name for each in tmp_path.iterdir()] == ["f"]
 
 
-@pytest.mark.parametrize("text", [b"", b"# {}\n", b"# {\n", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"# \xff", b"", b"# {}\n", b"# {\n", b"\xff\xfe"])
 def test_a_damaged_slot_says_what_to_do(tmp_path: Path, text: bytes):
     (tmp_path / "a.pem").write_bytes(text)
     with pytest.raises(IdentityError, match="remove it and join again"):
