@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _image(verbs)
     _verify(verbs)
     _package(verbs)
+    _firmware(verbs)
     _emulate(verbs)
     _bench(verbs)
     return top
@@ -584,6 +585,19 @@ def _package(verbs: "Verbs[argparse.ArgumentParser]") -> None:
     )
     wheel.add_argument(
         "-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="where it goes"
+    )
+
+
+def _firmware(verbs: "Verbs[argparse.ArgumentParser]") -> None:
+    group = verbs.add_parser("firmware", help="firmware of the microcontrollers wired to a board")
+    does = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+    build = _verb(does, "build", "boards.firmware:build", "build the firmware of a port")
+    build.add_argument("port", help="mps2: the microcontroller that QEMU emulates")
+    build.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="skerry-PORT.elf unless said"
+    )
+    build.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
     )
 
 

@@ -1,14 +1,15 @@
-"""MicroPython from Debian's source, pinned by SHA-256, built for this machine and cached by content.
+"""MicroPython from Debian's source, pinned by SHA-256, and its interpreter for this machine.
 
 The mirror is the one that this machine's apt knows; apt's own helper fetches, so its proxies and
 credentials hold here too.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 from boards.debian import Say, mirrors, sha256_of
@@ -19,6 +20,7 @@ VERSION = "1.25.0"
 SOURCE = f"pool/main/m/micropython/micropython_{VERSION}+ds.orig.tar.xz"
 SOURCE_SHA256 = "7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea"
 """Trixie's: a stable suite, so the mirrors keep it for years."""
+JOBS = f"-j{os.cpu_count() or 1}"
 _HELPER = "/usr/lib/apt/apt-helper"
 _PROGRAMS = {"make": "make", "gcc": "gcc", "xz": "xz-utils"}
 # Bindings to libraries that would have to be there, and that the link needs none of.
@@ -38,11 +40,40 @@ def unix_interpreter(cache: Path, say: Say) -> Path:
     recipe = hashlib.sha256(" ".join((SOURCE_SHA256, *_WITHOUT)).encode()).hexdigest()
     made = cache / "micropython" / recipe[:16] / "micropython"
     made.parent.mkdir(parents=True, exist_ok=True)
-    with (made.parent / "lock").open("w") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+    with locked(made.parent):
         if not made.is_file():
-            _build(source(cache, say), made, say)
+            _build(tree(cache, say), made, say)
     return made
+
+
+def tree(cache: Path, say: Say) -> Path:
+    """The source unpacked, its own compiler `mpy-cross` built; made once, and not to be changed."""
+    made = cache / "micropython" / f"source-{SOURCE_SHA256[:16]}"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with locked(made.parent):
+        if not made.is_dir():
+            need(_PROGRAMS, say)
+            tarball = source(cache, say)
+            say(f"micropython: unpacking {VERSION}, building its compiler")
+            with tempfile.TemporaryDirectory(dir=made.parent) as work:
+                root = Path(work) / "source"
+                root.mkdir()
+                run(["tar", "-xf", tarball, "-C", root, "--strip-components=1"])
+                # Debian's source holds none of micropython-lib; builds ask for the folder all the same.
+                library = root / "lib" / "micropython-lib"
+                library.mkdir(parents=True, exist_ok=True)
+                (library / "README.md").touch()
+                run(["make", "-C", root / "mpy-cross", JOBS])
+                root.rename(made)
+    return made
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """One process at a time makes what belongs into a folder."""
+    with (folder / "lock").open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 def source(cache: Path, say: Say) -> Path:
@@ -67,23 +98,12 @@ def source(cache: Path, say: Say) -> Path:
     return kept
 
 
-def _build(tarball: Path, made: Path, say: Say) -> None:
-    need(_PROGRAMS, say)
-    say(f"micropython: building {VERSION}, half a minute")
+def _build(root: Path, made: Path, say: Say) -> None:
+    say(f"micropython: building {VERSION} for this machine")
     with tempfile.TemporaryDirectory(dir=made.parent) as work:
-        run(["tar", "-xf", tarball, "-C", work, "--strip-components=1"])
-        root = Path(work)
-        # Debian's source holds none of micropython-lib; the build asks for the folder all the same.
-        library = root / "lib" / "micropython-lib"
-        library.mkdir(parents=True, exist_ok=True)
-        (library / "README.md").touch()
-        manifest = root / "nothing_frozen.py"
+        manifest = Path(work) / "nothing_frozen.py"
         manifest.touch()
-        variables = ("VARIANT=standard", f"FROZEN_MANIFEST={manifest}", *_WITHOUT)
-        jobs = f"-j{os.cpu_count() or 1}"
-        # By itself, or it would inherit the manifest, and not link.
-        run(["make", "-C", root / "mpy-cross", jobs])
-        run(["make", "-C", root / "ports/unix", jobs, *variables])
-        built = root / "ports/unix/build-standard/micropython"
-        shutil.move(built, made.parent / "unfinished")
-        (made.parent / "unfinished").rename(made)
+        build = Path(work) / "build"
+        variables = (f"BUILD={build}", "VARIANT=standard", f"FROZEN_MANIFEST={manifest}")
+        run(["make", "-C", root / "ports/unix", JOBS, *variables, *_WITHOUT])
+        (build / "micropython").rename(made)

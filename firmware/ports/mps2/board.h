@@ -1,0 +1,27 @@
+// The machine below MicroPython: start, clock, serial ports, reset.
+#ifndef MPS2_BOARD_H
+#define MPS2_BOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define REG(address) (*(volatile uint32_t *)(address))
+#define CLOCK_HZ (25000000u)
+#define UARTS (5)
+
+// Values of machine.reset_cause().
+enum { RESET_POWER_ON = 1, RESET_HARD = 2, RESET_WATCHDOG = 3 };
+
+__attribute__((noreturn)) void board_reset(uint32_t cause);
+uint32_t board_reset_cause(void);
+extern volatile uint32_t board_ticks_ms;
+
+void uart_init(void);
+void uart_interrupt(unsigned port);
+// Bytes that wait.
+size_t uart_waiting(unsigned port);
+// The next byte, or -1.
+int uart_take(unsigned port);
+void uart_send(unsigned port, const uint8_t *data, size_t length);
+
+#endif

@@ -1,0 +1,1 @@
+// None by hand: the build collects them.
