@@ -72,13 +72,13 @@ class Watch(Generic[O]):
         Raises Expired when this watcher was too slow or its history is compacted.
         """
         while not self.closed:
+            self._wake.clear()  # before the look: what is offered during it must not be slept over
             changes = await self._next()
             events = [event for change in changes if (event := self._event(change))]
             if events:
                 return events
             if changes or self._history is not None:
                 continue
-            self._wake.clear()
             try:
                 async with asyncio.timeout(patience):
                     await self._wake.wait()

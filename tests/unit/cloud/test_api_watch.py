@@ -1,11 +1,15 @@
 """Watches over a real socket: resume, bookmarks, compaction, selectors, the end of the service."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
+from cloud.kinds.meta import Metadata
+from cloud.kinds.node import Node
+from cloud.store.watch import Change, Event, Watch
 from tests.support.api import APPS, MERGE, NODES, TABLE, events, node_body
 from tests.support.cloud import cloud_service
 
@@ -123,3 +127,18 @@ def test_objects_survive_a_restart_and_watches_resume_over_it(tmp_path: Path):
         assert api.get(f"{NODES}/w-kept").json() == made
         with events(api, NODES, resourceVersion=start) as stream:
             assert next(stream)["object"] == made
+
+
+def test_a_change_that_comes_while_history_is_read_is_not_slept_over():
+    node = Node(metadata=Metadata(name="late"))
+
+    async def history(_after: int) -> list[Change[Node]]:
+        watch.offer(Change(2, None, node, node))  # committed after the read, told before its end
+        return []
+
+    watch = Watch(1, lambda _node: True, history)
+
+    async def first() -> list[Event[Node]]:
+        return await asyncio.wait_for(watch.take(), 10)
+
+    assert [event.revision for event in asyncio.run(first())] == [2]
