@@ -21,7 +21,7 @@ from boards.packages import Say, sha256_of
 PROJECT = Path(__file__).parent.parent
 PORTS = PROJECT / "firmware/ports"
 MADE = "firmware.elf"
-_FROZEN = PROJECT / "firmware/link"
+_FROZEN = (PROJECT / "firmware/link", PROJECT / "firmware/device")
 _TOOLS = {"make": "make", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
 _HEADERS = {"": "libnewlib-arm-none-eabi"}
 """No program, so its name is found nowhere."""
@@ -86,7 +86,7 @@ def _digest(port: Path) -> str:
 
 def _sources(port: Path) -> Iterator[Path]:
     yield Path(__file__)
-    for folder in (port, _FROZEN):
+    for folder in (port, *_FROZEN):
         yield from sorted(
             file
             for file in folder.rglob("*")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from boards.firmware import firmware
 from qemu.board import Programs, Tmp105
@@ -18,6 +19,7 @@ CACHE = ROOT / ".cache/boards"
 FLASH_BYTES = 16 << 20
 FILES_AT = 1 << 20
 """Where its file system begins."""
+LEDS = 0x40028000
 PATIENCE = 60.0
 _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -26,17 +28,25 @@ _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 class Mcu:
     """A microcontroller that is on; made by `mcu`."""
 
-    def __init__(self, console: socket.socket, qmp: Path) -> None:
+    def __init__(self, console: socket.socket, link: socket.socket, qmp: Path) -> None:
         self._console = console
         self._qmp = qmp
+        self.link = link
+        """Its second serial port, a stream."""
 
     def read_until(self, end: bytes) -> bytes:
         """What the console says, up to and with `end`."""
-        said, deadline = b"", time.monotonic() + PATIENCE
+        said = self._heard(end, PATIENCE)
+        assert said.endswith(end), f"the console did not say {end!r}, but {said!r}"
+        return said
+
+    def _heard(self, end: bytes, within: float) -> bytes:
+        """As much as came, at most up to and with `end`."""
+        said, deadline = b"", time.monotonic() + within
         while not said.endswith(end):
             left = deadline - time.monotonic()
             if left < 0 or not select.select([self._console], [], [], left)[0]:
-                raise AssertionError(f"the console did not say {end!r}, but {said!r}")
+                break
             got = self._console.recv(1)
             assert got, f"the machine is gone; it said {said!r}"
             said += got
@@ -52,31 +62,41 @@ class Mcu:
 
     def start(self, program: str) -> None:
         """Have a program run, whether it ends or not."""
-        self._console.sendall(_INTERRUPT + _RAW)
-        self.read_until(_PROMPT)
+        said = b""
+        for _ in range(int(PATIENCE)):  # what comes before Python runs interrupts nothing
+            self._console.sendall(_INTERRUPT + _RAW)
+            said = self._heard(_PROMPT, 1.0)
+            if said.endswith(_PROMPT):
+                break
+        assert said.endswith(_PROMPT), f"no prompt, but {said!r}"
         self._console.sendall(program.encode() + _RUN)
         self.read_until(b"OK")
 
     def set_celsius(self, celsius: float) -> None:
         """The temperature at its sensor."""
         where = {"path": "/machine/peripheral/probe", "property": "temperature"}
+        self._monitor("qom-set", where | {"value": round(celsius * 1000)})
+
+    def led(self, number: int) -> bool:
+        """Whether a lamp is lit, seen from outside."""
+        said = self._monitor("human-monitor-command", {"command-line": f"xp /1wx {LEDS:#x}"})
+        return bool(int(said.rpartition(":")[2], 16) >> number & 1)
+
+    def _monitor(self, name: str, said: dict[str, Any]) -> Any:
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(PATIENCE)
             monitor.connect(str(self._qmp))
             stream = Stream()
-            for name, said in (
-                ("qmp_capabilities", {}),
-                ("qom-set", {**where, "value": round(celsius * 1000)}),
-            ):
-                monitor.sendall(command(name, said))
+            answer = Answer(None)
+            for each, arguments in (("qmp_capabilities", {}), (name, said)):
+                monitor.sendall(command(each, arguments))
                 answers: list[Answer] = []
                 while not answers:
-                    answers += [
-                        each
-                        for each in stream.feed(monitor.recv(4096))
-                        if isinstance(each, Answer)
-                    ]
-                assert answers[0].refusal is None, answers
+                    found = stream.feed(monitor.recv(4096))
+                    answers += [one for one in found if isinstance(one, Answer)]
+                (answer,) = answers
+                assert answer.refusal is None, answer
+            return answer.value
 
 
 @contextmanager
@@ -88,11 +108,10 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
             file.truncate(FLASH_BYTES)
     with (
         tempfile.TemporaryDirectory(prefix="mcu-") as place,
-        socket.socket(socket.AF_UNIX) as door,
+        _door(Path(place) / "console") as console,
+        _door(Path(place) / "link") as link,
     ):
-        console, qmp = Path(place) / "console", Path(place) / "qmp"
-        door.bind(str(console))
-        door.listen()
+        qmp = Path(place) / "qmp"
         memory = f"memory-backend-file,id=flash,mem-path={flash},size={FLASH_BYTES},share=on"
         process = subprocess.Popen(
             programs.argv(
@@ -100,12 +119,9 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
                 [
                     *("-machine", "mps2-an385,memory-backend=flash", "-object", memory),
                     *("-display", "none", "-kernel", str(elf), "-no-user-config"),
-                    *(
-                        "-chardev",
-                        f"socket,id=console,path={console}",
-                        "-serial",
-                        "chardev:console",
-                    ),
+                    *("-chardev", f"socket,id=console,path={place}/console"),
+                    *("-serial", "chardev:console"),
+                    *("-chardev", f"socket,id=link,path={place}/link", "-serial", "chardev:link"),
                     *("-qmp", f"unix:{qmp},server=on,wait=off"),
                     *("-device", f"tmp105,id=probe,bus=i2c,address={Tmp105().address}"),
                 ],
@@ -115,11 +131,18 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            door.settimeout(PATIENCE)
-            connection, _ = door.accept()
-            until(qmp.exists, "QEMU's monitor is there")
-            with connection:
-                yield Mcu(connection, qmp)
+            with console.accept()[0] as talk, link.accept()[0] as line:
+                until(qmp.exists, "QEMU's monitor is there")
+                yield Mcu(talk, line, qmp)
         finally:
             process.kill()
             process.wait()
+
+
+def _door(path: Path) -> socket.socket:
+    """Where QEMU comes to, once."""
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(path))
+    door.listen()
+    door.settimeout(PATIENCE)
+    return door

@@ -1,10 +1,20 @@
-# What is in the firmware as bytecode: asyncio, what runs first, and the link to the node.
+# What is in the firmware as bytecode: asyncio, the link, the device, and what runs first.
 include("$(MPY_DIR)/extmod/asyncio")
 freeze("$(PORT_DIR)/frozen")
 freeze(
     "$(PROJECT_DIR)",
-    tuple(
-        "firmware/link/%s.py" % name
-        for name in ("__init__", "cbor", "console", "errors", "frame", "session", "smp")
+    (
+        "firmware/link/__init__.py",
+        "firmware/link/cbor.py",
+        "firmware/link/console.py",
+        "firmware/link/errors.py",
+        "firmware/link/frame.py",
+        "firmware/link/session.py",
+        "firmware/link/smp.py",
+        "firmware/device/__init__.py",
+        "firmware/device/app.py",
+        "firmware/device/config.py",
+        "firmware/device/log.py",
+        "firmware/device/properties.py",
     ),
 )
