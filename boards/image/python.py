@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from boards.image.bytecode import VERSION, compile_tree
+from boards.image.cuts import cut_library
 from boards.packages import Package
 
 _UNUSED = """
@@ -19,12 +20,13 @@ _UNUSED = """
     _pyio _pydecimal _aix_support _osx_support _bootsubprocess _distutils_system_mod cProfile
     profile pstats trace tabnanny pyclbr modulefinder asynchat asyncore xdrlib nturl2path
     crypt shelve mailcap symtable sched statistics plistlib sitecustomize __hello__ msilib
+    bz2 lzma _compression
 """
 UNUSED = frozenset(_UNUSED.split())
 """Packages and modules of the standard library that nothing on a board imports."""
 UNUSED_NATIVE = ("_codecs_", "_curses", "_dbm", "_sqlite3", "_test", "_xx", "xx", "nis", "audioop",
     "ossaudiodev", "readline", "_ctypes_test", "_multibytecodec", "_crypt", "_lsprof", "_tkinter",
-    "_multiprocessing", "_posixshmem")  # fmt: skip
+    "_multiprocessing", "_posixshmem", "_bz2", "_lzma")  # fmt: skip
 """Beginnings of extension modules left out; with them go a dozen libraries."""
 
 
@@ -39,6 +41,7 @@ def lay_out(packages: Iterable[tuple[Package, Path]], root: Path) -> None:
         source = place / "usr/lib" / f"python{VERSION}"
         if source.is_dir():
             _copy(source, library)
+    cut_library(library)
     compile_tree(library, f"/usr/lib/python{VERSION}")
 
 

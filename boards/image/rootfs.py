@@ -7,6 +7,7 @@ from pathlib import Path
 
 from boards.image import python
 from boards.image.bytecode import compile_tree
+from boards.image.cuts import cut_wheels
 from boards.image.elf import AARCH64, read_elf
 from boards.image.errors import ForeignError
 from boards.image.prune import prune_bindings
@@ -89,6 +90,7 @@ def build_root(
     for wheel in wheel_files.values():
         unpack(wheel, site)
     prune_bindings(site)
+    cut_wheels(site)
     add_agent(site)
     for script in ("start.py", "configure.py"):
         shutil.copyfile(FILES / script, site / script)

@@ -18,6 +18,7 @@ from boards.image import sbom
 from boards.image.agent import add_sources
 from boards.image.build import PROJECT, REQUIREMENTS, VERSION
 from boards.image.bytecode import compile_tree
+from boards.image.cuts import cut_wheels
 from boards.image.prune import prune_bindings
 from boards.image.rootfs import LOADER, SITE, check_programs
 from boards.image.wheels import unpack, wheels
@@ -107,6 +108,7 @@ def _lay_out(
         unpack(wheel, site)
         _add_licences(wheel, tree / _DOC / "licences" / name)
     prune_bindings(site)
+    cut_wheels(site)
     if compiled:
         (headers,) = unpacked("headers", read_lock(), cache, say).values()
         add_compiled(PROJECT, headers, cache, site, say)
