@@ -45,7 +45,7 @@ def test_a_board_has_the_verbs_of_the_folders_it_has(tmp_path: Path):
     ]
     page = subprocess.run(told, capture_output=True, text=True, check=True).stdout
     assert "agent" in page
-    assert "deploy" not in page
+    assert "describe" not in page
 
 
 def test_every_verb_leads_to_a_function():
