@@ -27,7 +27,7 @@ def prune_bindings(site: Path) -> None:
         word for path in (*users, *_OURS.rglob("*.py")) for word in _WORD.findall(path.read_text())
     }
     bindings = package / _BINDINGS
-    bindings.write_text(pruned(bindings.read_text(), words))
+    bindings.write_text(shortened(pruned(bindings.read_text(), words)))
     for path in sorted((package / _COMPONENT).rglob("*.py")):
         path.unlink()
 
@@ -57,6 +57,25 @@ def pruned(source: str, words: Set[str]) -> str:
             waiting += _mentioned(statements)
     left = [statement for statement in tree.body if id(statement) in kept]
     return ast.unparse(ast.Module(left, []))
+
+
+def shortened(source: str) -> str:
+    """The module with each function that only passes its arguments on as another name of that one."""
+    tree = ast.parse(source)
+    tree.body = [_other_name(statement) or statement for statement in tree.body]
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _other_name(statement: ast.stmt) -> ast.stmt | None:
+    match statement:
+        case ast.FunctionDef(
+            name=name,
+            args=ast.arguments(posonlyargs=[], args=args, vararg=None, kwonlyargs=[], kwarg=None),
+            body=[ast.Return(ast.Call(func=ast.Name() as called, args=passed, keywords=[]))],
+        ) if [arg.arg for arg in args] == [ast.unparse(each) for each in passed]:
+            return ast.Assign([ast.Name(name, ast.Store())], called)
+        case _:
+            return None
 
 
 class _Undocumented(ast.NodeTransformer):
