@@ -1,44 +1,16 @@
 """`skerry app push` and `deploy`: from a built app to nodes that run it."""
 
 import json
-import tomllib
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from cloud.client import output
 from cloud.client.api import Client, Json
+from cloud.client.built import load
 from cloud.client.carrying import carry, pairs, pin
-from cloud.client.errors import InputError
 from cloud.client.registry import Reference, app_artifact, push_signed
 from cloud.client.signing import app_statement, sign
-from edge.wire.limits import MODULE_LIMIT
-from edge.wire.manifest import AppManifest
-
-WASM_MAGIC = b"\0asm"
-
-
-def load(directory: Path) -> tuple[AppManifest, bytes]:
-    """An app's manifest and built module; raises InputError naming file and field."""
-    path = directory / "app.toml"
-    try:
-        manifest = msgspec.convert(tomllib.loads(path.read_text("utf-8")), AppManifest)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; is {directory} an app? `skerry app new`") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from None
-    built = directory / "build" / f"{manifest.name}.wasm"
-    try:
-        module = built.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{built}: not built yet; run `skerry app build {directory}`") from None
-    if not module.startswith(WASM_MAGIC) or len(module) > MODULE_LIMIT:
-        raise InputError(f"{built}: not a WebAssembly module of at most {MODULE_LIMIT} bytes")
-    return manifest, module
 
 
 def push_app(args: Namespace) -> None:
@@ -69,11 +41,11 @@ def deploy(args: Namespace) -> None:
 def _push(
     client: Client, directory: Path, tag: str | None, args: Namespace
 ) -> tuple[Reference, str]:
-    manifest, module = load(directory)
-    reference = Reference.parse(f"{manifest.name}:{tag or manifest.version.replace('+', '_')}")
-    manifest_json = json.dumps(msgspec.to_builtins(manifest), sort_keys=True).encode()
-    made = app_artifact(manifest_json, module)
-    statement = app_statement(manifest, module, args)
+    app = load(directory)
+    version = tag or app.manifest.version.replace("+", "_")
+    reference = Reference.parse(f"{app.manifest.name}:{version}")
+    made = app_artifact(app.manifest_json, app.module, app.files)
+    statement = app_statement(app, args)
     return reference, push_signed(
         client, reference, made, lambda held: sign(client, statement, held, args)
     )

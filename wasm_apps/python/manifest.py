@@ -1,0 +1,2 @@
+# What is in the runtime as bytecode.
+include("$(MPY_DIR)/extmod/asyncio")

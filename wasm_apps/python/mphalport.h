@@ -1,0 +1,26 @@
+// What MicroPython's own modules ask of this machine.
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "port.h"
+
+#define MICROPY_INTERNAL_WFE(TIMEOUT_MS) port_wait((int32_t)(TIMEOUT_MS))
+
+static inline void mp_hal_set_interrupt_char(int c) {
+    (void)c;
+}
+
+// Files are libc's: its numbers become MicroPython's, and what is written to standard output and
+// standard error takes the way of what is printed.
+#define MP_HAL_RETRY_SYSCALL(ret, syscall, raise) \
+    { \
+        ret = syscall; \
+        if (ret == -1) { \
+            int err = port_errno(errno); \
+            raise; \
+        } \
+    }
+#define write port_write

@@ -1,0 +1,25 @@
+// What the files of this port share.
+#ifndef SKERRY_PYTHON_PORT_H
+#define SKERRY_PYTHON_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// wait.c: everything that waits comes through here.
+bool port_wait(int32_t timeout_ms);
+void port_sleep_us(uint64_t us);
+
+// clock.c
+uint64_t port_monotonic_ns(void);
+
+// console.c
+ssize_t port_write(int fd, const void *data, size_t length);
+void port_flush(void);
+int port_errno(int wasi);
+
+// collect.c
+void port_stack_begins(const void *top);
+
+#endif
