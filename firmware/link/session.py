@@ -45,6 +45,8 @@ frame beyond it is lost as on the line, and sent again."""
 _HALF = 1 << 15
 _HELLO_BYTES = 10
 """Before the map."""
+_LEAST_BYTES = 5
+"""Of any other frame: kind, tag, and at least a number."""
 
 
 class _Peer:
@@ -204,6 +206,8 @@ class Session:
             return
         if not self.up or content[1:3] != self._tag():
             return
+        if len(content) < _LEAST_BYTES:
+            raise MalformedError("link: cut off")
         self._heard = now
         body = content[3:]
         if kind == REPORT:

@@ -23,10 +23,13 @@ class SocketPort:
     """A `hal.serial.SerialPort` on a connected socket."""
 
     def __init__(self, connected: socket.socket) -> None:
+        self.gone = False
+        """Its cable was pulled."""
         self._socket = connected
         connected.setblocking(False)
 
     def read(self, limit: int = READ_LIMIT) -> bytes:
+        self._check()
         try:
             data = self._socket.recv(limit)
         except BlockingIOError:
@@ -39,12 +42,17 @@ class SocketPort:
 
     def write(self, data: bytes, timeout: float) -> int:
         assert timeout == 0
+        self._check()
         try:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise BusError(error.errno, "the far end is gone") from error
+
+    def _check(self) -> None:
+        if self.gone:
+            raise BusError(5, "the cable was pulled")
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -100,8 +100,18 @@ class Mcu:
 
 
 @contextmanager
-def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
-    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there."""
+def mcu(
+    programs: Programs, flash: Path, *, sensor: int = Tmp105().address, eeprom: int | None = None
+) -> Iterator[Mcu]:
+    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there.
+
+    `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory.
+    """
+    memories = (
+        []
+        if eeprom is None
+        else ["-device", f"at24c-eeprom,bus=i2c,address={eeprom},rom-size=256"]
+    )
     elf = firmware("mps2", CACHE, print)
     if not flash.exists():
         with flash.open("wb") as file:
@@ -123,7 +133,8 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
                     *("-serial", "chardev:console"),
                     *("-chardev", f"socket,id=link,path={place}/link", "-serial", "chardev:link"),
                     *("-qmp", f"unix:{qmp},server=on,wait=off"),
-                    *("-device", f"tmp105,id=probe,bus=i2c,address={Tmp105().address}"),
+                    *("-device", f"tmp105,id=probe,bus=i2c,address={sensor}"),
+                    *memories,
                 ],
             ),
             stdin=subprocess.DEVNULL,
