@@ -65,7 +65,7 @@ class Clock:
 class Device:
     """Belongs to one event loop."""
 
-    def __init__(self, machine, uart, version, name="device", pins=(), buses={}):
+    def __init__(self, machine, uart, version, name="device", pins=(), buses=None):
         """`uart`: the line to the node, a stream. `pins`, `buses`: names of what apps may use."""
         self._machine = machine
         self._reader = asyncio.StreamReader(uart)
@@ -76,6 +76,8 @@ class Device:
         who = {"name": name, "firmware": version, "link": 1}
         self._session = session.Session(nonce, who, self._clock.now())
         self._pending = {}
+        self._backlog = False
+        """Reports wait for an acknowledgement."""
         self._last = {}
         """Of each property, what was last taken for a report."""
         self._samplers = []
@@ -86,7 +88,7 @@ class Device:
         self._ticked = self._clock.now()
         self._wake = asyncio.Event()
         self._edges = asyncio.ThreadSafeFlag()
-        self._lender = Lender(machine, self._clock, pins, buses, self._edges)
+        self._lender = Lender(machine, self._clock, pins, buses or {}, self._edges)
         self._node = 0
         """The start of the node that was met last."""
         self._requests = {
@@ -115,8 +117,10 @@ class Device:
             data = await self._reader.read(256)
             if data:
                 self._session.receive(data, self._clock.now())
-                self._take_events()
-                self._wake.set()
+                if self._session.events:
+                    self._take_events()
+                if self._session.has_outgoing or self._backlog:
+                    self._wake.set()
 
     async def _keep(self):
         """Ticks, the watchdog, the safe state."""
@@ -174,11 +178,12 @@ class Device:
         self._session.report(value, self._clock.now())
 
     def _report_pending(self):
-        self._lender.tell(self._report)
+        self._backlog = self._lender.tell(self._report)
         for name in list(self._pending):
             try:
                 self._report(self._pending[name])
             except BusyError:
+                self._backlog = True
                 return
             del self._pending[name]
 

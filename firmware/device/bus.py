@@ -174,7 +174,7 @@ class Lender:
         self._lent = {}
 
     def tell(self, report):
-        """Report edges; `report` raises BusyError when there is no room, and they wait."""
+        """Report edges; whether some wait, as `report` raised BusyError: there is no room."""
         for name in self._lent:
             lent = self._lent[name]
             if isinstance(lent, _Pin):
@@ -184,9 +184,10 @@ class Lender:
                     try:
                         report(found)
                     except BusyError:
-                        return
+                        return True
                     lent.told()
                     found = lent.edges()
+        return False
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class Lender:
                 read.append(into)
             elif bus.writeto(address, each, last) != len(each):
                 if not last:
-                    bus.writeto(address, b"", True)  # the bus is given back
+                    bus.writeto(address, b"")  # with a stop: the bus is given back
                 raise OSError(_EIO)
         return {"r": read}
 

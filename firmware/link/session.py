@@ -149,6 +149,11 @@ class Session:
             times.append(self._peer.ask_due)
         return min(times)
 
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether there is something to write."""
+        return len(self._out) > 0
+
     def outgoing(self) -> bytes:
         """What is to be written; it is then forgotten here."""
         data = bytes(self._out)

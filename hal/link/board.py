@@ -10,7 +10,6 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from firmware.link.smp import OK, READ, WRITE
 from hal.board import not_found
@@ -22,6 +21,7 @@ from hal.link.gpio import McuLine
 from hal.link.i2c import McuI2CDevice
 from hal.link.line import Answer, SerialLink
 from hal.link.link import Happening
+from hal.report import PropertyReport
 from hal.serial import SerialConfig, SerialPort
 
 _DEVICE_GROUP, _CONFIG = 64, 2
@@ -34,19 +34,6 @@ _MS = 1_000_000
 _US = 1_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PropertyReport:
-    """What a device said by itself of one of its properties."""
-
-    device: str
-    property: str
-    value: float | bool | None
-    """None: it could not be read, as `error` says."""
-    error: str
-    monotonic_ns: int
-    """When it was sampled, by CLOCK_MONOTONIC here."""
 
 
 class McuBoard:
@@ -65,6 +52,8 @@ class McuBoard:
         self._buses: list[str] = []
         self._lines: dict[str, McuLine] = {}
         self._devices: dict[tuple[str, int], McuI2CDevice] = {}
+        self._sampled: dict[str, int] = {}
+        """By property, the device's time of the sample that was told last."""
         link.subscribe(self)
 
     @property
@@ -116,7 +105,7 @@ class McuBoard:
             raise
         return device
 
-    def open_serial(self, name: str, _config: SerialConfig) -> SerialPort:
+    def open_serial(self, name: str, config: SerialConfig) -> SerialPort:  # noqa: ARG002
         """A microcontroller's other serial ports are its own."""
         raise not_found("serial port", name, [])
 
@@ -161,6 +150,7 @@ class McuBoard:
         elif what is Happening.DOWN:
             _log.warning("%s is gone: %s", self.name, self.link.trouble)
         else:
+            self._sampled.clear()
             _log.warning("%s restarted", self.name)
         self.changed()
 
@@ -195,6 +185,10 @@ class McuBoard:
             )
 
     def _property(self, name: str, ms: int, report: Mapping[object, object]) -> None:
+        if self._sampled.get(name) == ms:
+            return  # it tells again what it knows whenever it meets its node
+        if len(self._sampled) < NAMES_LIMIT or name in self._sampled:
+            self._sampled[name] = ms
         value, error = report.get("v"), str(report.get("e", ""))[:NAME_LIMIT]
         if not isinstance(value, bool | int | float) or not math.isfinite(value):
             value = None

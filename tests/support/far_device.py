@@ -3,6 +3,7 @@
 `FarDevice` can be unplugged, plugged in again and started anew; `port` is what a `SerialLink` opens.
 """
 
+import os
 import select
 import socket
 import threading
@@ -49,6 +50,12 @@ class SocketPort:
             return 0
         except OSError as error:
             raise BusError(error.errno, "the far end is gone") from error
+
+    def swap(self, connected: socket.socket) -> None:
+        """Another far end, while the port's own descriptor stays."""
+        os.dup2(connected.fileno(), self._socket.fileno())
+        connected.close()
+        self._socket.setblocking(False)
 
     def _check(self) -> None:
         if self.gone:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from hal.errors import ResourceNotFoundError
-from hal.link.board import McuBoard, PropertyReport
+from hal.link.board import McuBoard
 from hal.link.line import SerialLink
 from hal.link.link import Happening
+from hal.report import PropertyReport
 from tests.support.far_device import SocketPort
 from tests.support.mcu import Mcu
 
@@ -22,6 +23,7 @@ class Cable:
     def __init__(self) -> None:
         self._far: socket.socket | None = None
         self._port: SocketPort | None = None
+        self._silence: socket.socket | None = None
 
     def port(self) -> SocketPort:
         """What a `SerialLink` opens."""
@@ -32,6 +34,18 @@ class Cable:
 
     def plug(self, chip: Mcu) -> None:
         self._far = chip.link
+        if self._port is not None and not self._port.gone:
+            self._port.swap(chip.link.dup())
+
+    def lose_power(self) -> None:
+        """The node's port stays, as a UART does, with nothing but silence at its other end."""
+        near, self._silence = socket.socketpair()
+        assert self._port is not None
+        self._port.swap(near)
+
+    def close(self) -> None:
+        if self._silence is not None:
+            self._silence.close()
 
     def pull(self) -> None:
         """The node finds its port gone; the microcontroller keeps its power."""
@@ -67,7 +81,7 @@ class Attached:
         """The next report of a property; those of others before it are dropped."""
         while True:
             found = self.properties.get(timeout=PATIENCE)
-            if found.property == name:
+            if found.name == name:
                 return found
 
 
@@ -86,3 +100,4 @@ def attached(
         yield made
     finally:
         made.link.close()
+        made.cable.close()

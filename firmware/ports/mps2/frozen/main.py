@@ -7,7 +7,8 @@ import machine
 from firmware.device.app import Device
 
 VERSION = "0.1.0"
-PINS = ("LED0", "LED1", "BUTTON0", "BUTTON1") + tuple(f"GPIO{number}" for number in range(8))
+PINS = ["LED0", "LED1", "BUTTON0", "BUTTON1"]
+PINS.extend(f"GPIO{number}" for number in range(8))
 BUSES = {f"i2c-{number}": (f"SCL{number}", f"SDA{number}") for number in range(4)}
 
 try:
