@@ -34,7 +34,7 @@ from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
 from hal import clock
-from hal.board import Board
+from hal.board import AttachingBoard, Board
 from hal.composite import CompositeBoard
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class _Agent:
         self._node.resources = board.resources
         for device in _attached(board):
             device.property_reported = PropertyKeeper(store.outbox, clock).keep
+        if isinstance(board, AttachingBoard):
+            board.attach()
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None

@@ -29,7 +29,7 @@ from edge.scenario import Scenario, Sights, Step, read_manifest, read_scenario
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
 from hal import clock
-from hal.board import Board, DrivenBoard
+from hal.board import AttachingBoard, Board, DrivenBoard
 from hal.boardfile import load_board
 from hal.sim import LineState, PortState
 
@@ -61,6 +61,8 @@ def run_test(directory: Path, board_file: Path | None, say: Say) -> bool:
     scenario = read_scenario(path, manifest)
     wasm = _module(directory, manifest)
     board = load_board(path)
+    if isinstance(board, AttachingBoard):
+        board.attach()
     try:
         code = asyncio.run(compile_module(wasm, _cache()))
         with tempfile.TemporaryDirectory(prefix="skerry-test-") as data:
