@@ -19,6 +19,7 @@ from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
+from edge.giveback import give_back_once
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.keyholder import key_holder
 from edge.logbuffer import LogBuffer, collect
@@ -148,6 +149,7 @@ class _Agent:
                 group.create_task(self._supervisor.run()),
                 group.create_task(self._node.keep_statuses()),
                 group.create_task(self._timekeeper.run()),
+                group.create_task(give_back_once()),
             ]
             if self._keeper is not None:
                 tasks.append(group.create_task(self._keeper.run()))

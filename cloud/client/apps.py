@@ -1,20 +1,19 @@
 """`skerry app push` and `deploy`: from a built app to nodes that run it."""
 
 import json
-import sys
 import tomllib
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from cloud.client import output
 from cloud.client.api import Client, Json
-from cloud.client.errors import ClientError, InputError
-from cloud.client.registry import Reference, app_manifest, digest_of, push, signatures
-from cloud.client.signing import sign_app
+from cloud.client.carrying import carry, pairs, pin
+from cloud.client.errors import InputError
+from cloud.client.registry import Reference, app_artifact, push_signed
+from cloud.client.signing import app_statement, sign
 from edge.wire.limits import MODULE_LIMIT
 from edge.wire.manifest import AppManifest
 
@@ -59,22 +58,12 @@ def deploy(args: Namespace) -> None:
         directory = Path(args.app)
         if directory.is_dir():
             reference, digest = _push(client, directory, None, args)
-            pinned: Json = {"digest": digest, "reference": None}
+            pinned = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
-            is_digest = reference.version.startswith("sha256:")
-            new, old = ("digest", "reference") if is_digest else ("reference", "digest")
-            pinned = {new: reference.version, old: None}
+            pinned = pin(reference)
         name = args.name or reference.repository.rsplit("/", 1)[-1]
-        body = _app(name, {"repository": reference.repository, **pinned}, args)
-        found, verb = client.apply(body)
-        if not args.wait:
-            _say(f"app/{name} {verb}", args)
-            return
-        _say(f"app/{name} {verb}; waiting up to {args.timeout:g} s for it to run", args)
-        found = _wait(client, name, found["metadata"]["generation"], args.timeout)
-    if args.output != "table":
-        output.show(found, args.output)
+        carry(client, _app(name, {"repository": reference.repository, **pinned}, args), args)
 
 
 def _push(
@@ -83,21 +72,11 @@ def _push(
     manifest, module = load(directory)
     reference = Reference.parse(f"{manifest.name}:{tag or manifest.version.replace('+', '_')}")
     manifest_json = json.dumps(msgspec.to_builtins(manifest), sort_keys=True).encode()
-    held = signatures(client, reference.repository, digest_of(app_manifest(manifest_json, module)))
-    signature = sign_app(client, manifest, module, held, args)
-    with tqdm(
-        total=len(manifest_json) + len(module),
-        unit="B",
-        unit_scale=True,
-        desc=f"push {reference.repository}:{reference.version}",
-        disable=None,  # quiet when not a terminal
-    ) as bar:
-        digest = push(
-            *(client, reference, manifest_json, module),
-            lambda sent, _: bar.update(sent - bar.n),
-            signature=signature,
-        )
-    return reference, digest
+    made = app_artifact(manifest_json, module)
+    statement = app_statement(manifest, module, args)
+    return reference, push_signed(
+        client, reference, made, lambda held: sign(client, statement, held, args)
+    )
 
 
 def _app(name: str, artifact: Json, args: Namespace) -> Json:
@@ -116,17 +95,6 @@ def _app(name: str, artifact: Json, args: Namespace) -> Json:
     }
 
 
-def pairs(texts: list[str], option: str) -> dict[str, str]:
-    """`["a=1"]` → `{"a": "1"}`; raises InputError naming the option."""
-    found: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise InputError(f"{option}: {text!r} is not NAME=VALUE")
-        found[key] = value
-    return found
-
-
 def _scalar(text: str) -> Any:
     """A twin value as typed: numbers and booleans as such, everything else as text."""
     try:
@@ -134,32 +102,3 @@ def _scalar(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, bool | int | float | str) else text
-
-
-def _wait(client: Client, name: str, generation: int, timeout: float) -> Json:
-    """The App once every selected node runs it; raises ClientError when it stops short."""
-    last = ""
-    for app in client.watch("apps", fields=f"metadata.name={name}", timeout=timeout):
-        status = app.get("status", {})
-        if status.get("observedGeneration", 0) < generation:
-            continue
-        line = (
-            f"  {status.get('updated', 0)}/{status.get('selected', 0)} updated, "
-            f"{status.get('running', 0)} running, {status.get('ready', 0)} ready"
-        )
-        if line != last:
-            print(line, file=sys.stderr)
-            last = line
-        conditions = {c["type"]: c for c in status.get("conditions", [])}
-        degraded = conditions.get("Degraded", {})
-        if degraded.get("status") == "True":
-            raise ClientError(f"app/{name}: {degraded.get('reason')}: {degraded.get('message')}")
-        if conditions.get("Available", {}).get("status") == "True":
-            return app
-    raise ClientError(
-        f"app/{name}: not ready after {timeout:g} s; see `skerry describe app {name}`"
-    )
-
-
-def _say(text: str, args: Namespace) -> None:
-    print(text, file=sys.stdout if args.output == "table" else sys.stderr)

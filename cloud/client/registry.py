@@ -1,4 +1,4 @@
-"""Pushes apps and images to an OCI registry: blobs, then the manifest that names them.
+"""Pushes apps, firmware and images to an OCI registry: blobs, then the manifest that names them.
 
 Distribution spec v1.1. Blobs that the registry has are not sent again; large ones go in chunks, so
 that progress is true and an interrupted push can be repeated cheaply.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import httpx
+from tqdm import tqdm
 
 from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
@@ -23,6 +24,9 @@ from cloud.registry.media import (
     CONFIG_TYPE,
     COSE_TYPE,
     EMPTY_TYPE,
+    FIRMWARE_CONFIG_TYPE,
+    FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_TYPE,
     MODULE_TYPE,
     OCI_MANIFEST,
     ROOT_TYPE,
@@ -83,35 +87,80 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact to push: our manifest of it as JSON, and its one layer."""
+
+    artifact_type: str
+    config_type: str
+    layer_type: str
+    config: bytes
+    layer: bytes
+
+    @property
+    def oci(self) -> bytes:
+        """Its OCI manifest; equal content has equal bytes."""
+        return _manifest(
+            self.artifact_type,
+            _held(self.config_type, self.config).descriptor(),
+            _held(self.layer_type, self.layer).descriptor(),
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is pushed."""
+        return len(self.config) + len(self.layer)
+
+
+def app_artifact(manifest_json: bytes, module: bytes) -> Made:
+    """An app: its AppManifest, its wasm."""
+    return Made(ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, manifest_json, module)
+
+
+def firmware_artifact(manifest_json: bytes, image: bytes) -> Made:
+    """A firmware: its FirmwareManifest, its image."""
+    return Made(FIRMWARE_TYPE, FIRMWARE_CONFIG_TYPE, FIRMWARE_IMAGE_TYPE, manifest_json, image)
+
+
 def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
-    """The OCI manifest of an app; equal content has equal bytes."""
-    return _manifest(
-        ARTIFACT_TYPE,
-        _held(CONFIG_TYPE, manifest_json).descriptor(),
-        _held(MODULE_TYPE, module).descriptor(),
-    )
+    """The OCI manifest of an app."""
+    return app_artifact(manifest_json, module).oci
 
 
 def push(
     client: Client,
     reference: Reference,
-    manifest_json: bytes,
-    module: bytes,
+    made: Made,
     progress: Progress = lambda _sent, _total: None,
     *,
     signature: bytes = b"",
 ) -> str:
-    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
+    """Push an app or a firmware under a tag; the OCI manifest's digest.
 
-    The signature goes first: an App that waits for this tag never sees it unsigned.
+    The signature goes first: an object that waits for this tag never sees it unsigned.
     """
-    body = app_manifest(manifest_json, module)
     if signature:
-        _push_signature(client, reference.repository, body, signature)
-    config = _held(CONFIG_TYPE, manifest_json)
-    return push_artifact(
-        client, reference, ARTIFACT_TYPE, config, _held(MODULE_TYPE, module), progress
-    )
+        _push_signature(client, reference.repository, made.oci, signature)
+    config, layer = _held(made.config_type, made.config), _held(made.layer_type, made.layer)
+    return push_artifact(client, reference, made.artifact_type, config, layer, progress)
+
+
+def push_signed(
+    client: Client, reference: Reference, made: Made, sign: Callable[[bytes], bytes]
+) -> str:
+    """Push it with a bar, signed by `sign`, which is given the signatures that are there."""
+    held = signatures(client, reference.repository, digest_of(made.oci))
+    signature = sign(held)
+    with tqdm(
+        total=made.size,
+        unit="B",
+        unit_scale=True,
+        desc=f"push {reference.repository}:{reference.version}",
+        disable=None,  # quiet when not a terminal
+    ) as bar:
+        return push(
+            client, reference, made, lambda sent, _: bar.update(sent - bar.n), signature=signature
+        )
 
 
 def push_artifact(

@@ -1,7 +1,7 @@
-"""Which nodes an App means. Pure."""
+"""Which nodes a selector means. Pure."""
 
-from cloud.kinds.app import LabelSelector, Operator
 from cloud.kinds.node import Node
+from cloud.kinds.work import LabelSelector, Operator
 from cloud.store.selectors import Match, Requirement, Selector
 
 _MATCH = {

@@ -1,10 +1,17 @@
 """The command line: its grammar, its page, its errors."""
 
+import argparse
+import importlib
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import skerry
+from boards.image.agent import add_sources
 from tests.support.clidoc import PAGE, render
 from tests.support.system import ROOT
 from tests.support.system import skerry as run
@@ -25,6 +32,26 @@ def test_every_command_of_the_readme_is_one_that_exists():
     assert len(commands) > 15
     for command in commands:
         skerry.parser().parse_args(command.split())
+
+
+def test_a_board_has_the_verbs_of_the_folders_it_has(tmp_path: Path):
+    add_sources(ROOT, tmp_path)
+    told = [
+        sys.executable,
+        "-IS",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        "import skerry; skerry.main(['--help'])",
+    ]
+    page = subprocess.run(told, capture_output=True, text=True, check=True).stdout
+    assert "agent" in page
+    assert "describe" not in page
+
+
+def test_every_verb_leads_to_a_function():
+    for does in _deeds(skerry.parser()):
+        module, _, function = does.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), does
 
 
 def test_an_unknown_verb_is_wrong_usage():
@@ -102,3 +129,12 @@ def test_a_manifest_that_cannot_be_pushed_names_the_field(manifest: str, message
     done = run("app", "push", str(tmp_path), check=False)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+def _deeds(parser: argparse.ArgumentParser) -> Iterator[str]:
+    if does := parser.get_default("does"):
+        yield does
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                yield from _deeds(verb)
