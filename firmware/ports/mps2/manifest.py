@@ -13,6 +13,7 @@ freeze(
         "firmware/link/smp.py",
         "firmware/device/__init__.py",
         "firmware/device/app.py",
+        "firmware/device/bus.py",
         "firmware/device/config.py",
         "firmware/device/log.py",
         "firmware/device/properties.py",
