@@ -38,7 +38,7 @@ def test_a_board_has_the_verbs_of_the_folders_it_has(tmp_path: Path):
     add_sources(ROOT, tmp_path)
     told = [
         sys.executable,
-        "-I",
+        "-IS",
         "-c",
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
         "import skerry; skerry.main(['--help'])",
