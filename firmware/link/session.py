@@ -96,6 +96,22 @@ class Session:
         """Frames that came damaged."""
         return self._reader.dropped
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request waits for its answer; it may do so while the link is down."""
+        return self._peer.asking is not None
+
+    @property
+    def peer(self) -> int:
+        """Nonce of the start of the other end that was met last; 0: nobody was met."""
+        return self._peer.nonce
+
+    def cut(self, now: int) -> None:
+        """The line is gone: down at once, and a hello as soon as there is one again."""
+        self._down()
+        self._out = bytearray()
+        self._hello_due = now
+
     def receive(self, data: bytes | bytearray | memoryview, now: int) -> None:
         """Take in what came."""
         for content in self._reader.feed(data):

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any
 
 from firmware.link import cbor, smp
 from hal.errors import ClosedError, HalError
 from hal.link.image import Image, ImageError, Version
+from hal.link.link import Link
 
 OS_PARAMETERS = 6
 """Command of mcumgr's group 0: the size of its buffer."""
@@ -39,7 +40,7 @@ TRIAL_SECONDS = 180
 """From the reset: the device's own judgement takes half a minute, and three tries may end in hangs;
 MCUboot swaps slots for a minute."""
 
-Answer = Mapping[str, object] | None
+Answer = Mapping[Any, object] | None
 """None: there was none; nothing is known of what the device did."""
 
 
@@ -97,26 +98,6 @@ class Wait:
 Steps = Generator[Ask | Wait, Answer, Result]
 Watcher = Callable[[Phase, int, int], None]
 """Is told the phase, bytes or seconds so far, and of how many."""
-
-
-class Link(Protocol):
-    """As `hal.link.line` has it."""
-
-    @property
-    def name(self) -> str:
-        """Of the device."""
-        ...
-
-    def request(
-        self,
-        operation: int,
-        group: int,
-        command: int,
-        content: Mapping[str, object],
-        timeout: float = ...,
-    ) -> dict[str, object]:
-        """Its answer; HalError or OSError when there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
