@@ -2,7 +2,8 @@
 
 Requests are SMP. Group 0 is mcumgr's: echo and reset. Group 64 is ours:
 
-    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n}
+    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n,
+                  "fw": as `update.brief`, where there is a bootloader}
     PROPERTY  read {"p": name} → {"v": value}; write {"p": name, "v": value} → {"v": value}
     CONFIG    read {} → {"c": map}; write {"c": map} → {}
     LOG       read {"from": n} → {"l": [[number, ms, text] …]}
@@ -50,8 +51,8 @@ class Clock:
 class Device:
     """Belongs to one event loop."""
 
-    def __init__(self, machine, uart, version, name="device"):
-        """`uart`: the line to the node, a stream."""
+    def __init__(self, machine, uart, version, name="device", update=None):
+        """`uart`: the line to the node, a stream. `update`: where there is a bootloader."""
         self._machine = machine
         self._reader = asyncio.StreamReader(uart)
         self._writer = asyncio.StreamWriter(uart, {})
@@ -70,6 +71,7 @@ class Device:
         self._properties = {}
         self._down_since = self._clock.now()
         self._is_safe = True
+        self._configured = False
         self._ticked = self._clock.now()
         self._wake = asyncio.Event()
         self._requests = {
@@ -82,6 +84,10 @@ class Device:
             (smp.WRITE, GROUP, CONFIG): self._configure,
             (smp.READ, GROUP, LOG): self._tell,
         }
+        self._update = update
+        if update:
+            self._requests.update(update.requests)
+            update.readable = self._readable
 
     async def run(self):
         """Until the power goes."""
@@ -115,6 +121,7 @@ class Device:
             self._session.tick(now)
             self._take_events()
             self._make_safe(now)
+            self._judge(now)
             self._dog.feed()
             self._wake.set()
             await asyncio.sleep_ms(max(1, min(200, self._session.due() - now)))
@@ -162,6 +169,12 @@ class Device:
             self._properties[name].make_safe()
             self._look(name)
 
+    def _judge(self, now):
+        """Keep an image that is on trial, or give it back."""
+        fit = self._session.up, self._configured, self._readable(), self._properties
+        if self._update and self._update.judge(now, *fit):
+            self._machine.reset()
+
     # --- requests --------------------------------------------------------------------------------
 
     def _answer(self, operation, group, command, content):
@@ -198,13 +211,16 @@ class Device:
 
     def _state(self, _content):
         values = {name: self._last[name].get("v") for name in self._last}
-        return {
+        told = {
             "p": values,
             "up": self._clock.now(),
             "free": gc.mem_free(),
             "cause": self._machine.reset_cause(),
             "log": self.log.next,
         }
+        if self._update:
+            told["fw"] = self._update.brief()
+        return told
 
     def _configure(self, content):
         config = checked(content.get("c"))
@@ -212,6 +228,9 @@ class Device:
         _replace(CONFIG_FILE, cbor.encode(config))
         self._say(f"configured: {made} properties")
         return {}
+
+    def _readable(self):
+        return [name for name in self._last if "v" in self._last[name]]
 
     async def _reset(self):
         await asyncio.sleep_ms(100)  # the answer is on its way
@@ -235,6 +254,7 @@ class Device:
         for task in self._samplers:
             task.cancel()
         self._config, self._properties = config, properties
+        self._configured = True
         self._pending, self._last = {}, {}
         self._samplers = [
             asyncio.create_task(self._sample(name, properties[name])) for name in properties

@@ -19,6 +19,8 @@ CACHE = ROOT / ".cache/boards"
 FLASH_BYTES = 16 << 20
 FILES_AT = 1 << 20
 """Where its file system begins."""
+SLOTS_AT = 2 << 20
+"""Where the first image lies."""
 LEDS = 0x40028000
 PATIENCE = 60.0
 _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
