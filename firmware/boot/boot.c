@@ -75,6 +75,10 @@ slots_fault_t slots_program(unsigned slot, uint32_t offset, const void *data, ui
     return done ? SLOTS_DONE : SLOTS_FLASH;
 }
 
+bool slots_on_trial(const boot_state_t *state) {
+    return boot_on_trial(state) && state->pending == boot_started();
+}
+
 slots_fault_t slots_mark(unsigned slot) {
     image_t image;
     if (slot > 1 || slots_image(slot, &image) != IMAGE_GOOD) {
@@ -91,7 +95,7 @@ slots_fault_t slots_mark(unsigned slot) {
 slots_fault_t slots_confirm(void) {
     boot_state_t state;
     state_load(&state);
-    if (!boot_confirm(&state)) {
+    if (!slots_on_trial(&state) || !boot_confirm(&state)) {
         return SLOTS_IN_USE;
     }
     return state_store(&state) ? SLOTS_DONE : SLOTS_FLASH;
@@ -100,7 +104,7 @@ slots_fault_t slots_confirm(void) {
 slots_fault_t slots_give_up(uint8_t why) {
     boot_state_t state;
     state_load(&state);
-    if (!boot_give_up(&state, why)) {
+    if (!slots_on_trial(&state) || !boot_give_up(&state, why)) {
         return SLOTS_IN_USE;
     }
     return state_store(&state) ? SLOTS_DONE : SLOTS_FLASH;

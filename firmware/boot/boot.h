@@ -6,6 +6,8 @@
 
 // Of the machine that this is compiled for.
 extern const machine_t machine;
+// The slot whose image runs, as the bootloader left it in RAM: what it meant to write may have failed.
+unsigned boot_started(void);
 
 typedef struct {
     boot_state_t state;
@@ -25,6 +27,8 @@ image_fault_t slots_image(unsigned slot, image_t *image);
 // Only the slot that neither runs, nor is confirmed, nor is marked for the next start can be written.
 slots_fault_t slots_erase(unsigned slot, uint32_t offset);
 slots_fault_t slots_program(unsigned slot, uint32_t offset, const void *data, uint32_t length);
+// Whether the image that runs is the one on trial.
+bool slots_on_trial(const boot_state_t *state);
 slots_fault_t slots_mark(unsigned slot);
 slots_fault_t slots_confirm(void);
 slots_fault_t slots_give_up(uint8_t why);

@@ -96,10 +96,6 @@ bool boot_on_trial(const boot_state_t *state) {
     return state->pending != BOOT_NOBODY && state->tries < BOOT_TRIES;
 }
 
-uint8_t boot_running(const boot_state_t *state) {
-    return boot_on_trial(state) ? state->pending : state->active;
-}
-
 bool boot_mark(boot_state_t *state, uint8_t slot, const image_t *image) {
     if (slot > 1 || slot == state->active || boot_on_trial(state)) {
         return false;

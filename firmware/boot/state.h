@@ -59,8 +59,7 @@ void state_begin(boot_state_t *state);
 int state_newest(const boot_state_t *one, const boot_state_t *other);
 // The slot to start (-1: none can be), and what is to be remembered before. `guarded`: arm a watchdog.
 int boot_choose(boot_state_t *state, const slot_t slots[2], cause_t cause, bool *guarded);
-// The slot that was started, if `boot_choose` chose it.
-uint8_t boot_running(const boot_state_t *state);
+// Whether tries of the pending slot were counted.
 bool boot_on_trial(const boot_state_t *state);
 // Have a slot tried at the next start; false when it runs, or a trial goes on.
 bool boot_mark(boot_state_t *state, uint8_t slot, const image_t *image);

@@ -75,9 +75,10 @@ class RefusedError(ValueError):
 class Update:
     """Belongs to the event loop of its device."""
 
-    def __init__(self, slots, board):
+    def __init__(self, slots, board, file=READABLE_FILE):
         self._slots = slots
         self._board = board
+        self._file = file
         self._images = {}
         self._other = None
         """The slot that uploads go to; None: none now."""
@@ -104,7 +105,7 @@ class Update:
             self._other = 1 - active
             self._remember()
         if trial:
-            self._awaited = _names()
+            self._awaited = _names(self._file)
 
     # --- trial -----------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Update:
         if self.trial:
             raise RefusedError("an image is on trial; wait", smp.BAD_STATE)
         self._compare(version, content)
-        with open(READABLE_FILE, "wb") as file:
+        with open(self._file, "wb") as file:
             file.write(cbor.encode(list(self.readable())))
         self._slots.mark(other)
         self._other = None
@@ -223,9 +224,8 @@ class Update:
             raise RefusedError("image: there is only 0", smp.INVALID)
         if at == 0:
             told = (_sha(content), content["len"])
-            if told == self._upload:
-                return {"off": self._at}
-            self._begin(told, content, data)
+            if told != self._upload:
+                self._begin(told, content, data)
         if self._upload is None:
             return {"off": 0}
         if at != self._at:
@@ -338,9 +338,9 @@ def _ordered(version):
     return [int(part) for part in short.split(".")] + [int(build or 0)]
 
 
-def _names():
+def _names(file):
     try:
-        with open(READABLE_FILE, "rb") as file:
-            return cbor.decode(file.read())
+        with open(file, "rb") as opened:
+            return cbor.decode(opened.read())
     except (OSError, ValueError):
         return ()

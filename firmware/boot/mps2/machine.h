@@ -18,6 +18,8 @@
 // Why the last reset was: a word that a reset leaves as it is. After power-on it lacks the mark.
 #define KEPT_CAUSE REG(RAM_BEGIN)
 #define CAUSE_MARK (0x5C4E0000u)
+// The slot that was started.
+#define KEPT_SLOT REG(RAM_BEGIN + 4)
 
 #define SCB_VTOR REG(0xE000ED08)
 #define SCB_AIRCR REG(0xE000ED0C)

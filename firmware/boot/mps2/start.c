@@ -86,6 +86,7 @@ static void start(void) {
     say(boot_on_trial(&boot.state) ? ", on trial\r\n" : "\r\n");
     const uint32_t *program = (const uint32_t *)PROGRAM_AT;
     memcpy((void *)PROGRAM_AT, nor_read(MAP_SLOT((uint32_t)boot.slot)) + image->begin, image->size);
+    KEPT_SLOT = (uint32_t)boot.slot;
     if (boot.guarded) {
         guard();
     }

@@ -38,8 +38,8 @@ static mp_obj_t slots_state(void) {
     mp_obj_t items[] = {
         MP_OBJ_NEW_SMALL_INT(state.active),
         MP_OBJ_NEW_SMALL_INT(state.pending == BOOT_NOBODY ? -1 : state.pending),
-        MP_OBJ_NEW_SMALL_INT(boot_running(&state)),
-        mp_obj_new_bool(boot_on_trial(&state)),
+        MP_OBJ_NEW_SMALL_INT(boot_started()),
+        mp_obj_new_bool(slots_on_trial(&state)),
         MP_OBJ_NEW_SMALL_INT(state.why),
         MP_OBJ_NEW_SMALL_INT(state.rollbacks),
         text_of(&state.back_version),

@@ -122,6 +122,7 @@ class Chip:
         self._core = library()
         self._flash = (ctypes.c_uint8 * FLASH).in_dll(self._core, "host_flash")
         self.restore(flash if flash is not None else bytes(FLASH))
+        self.started = 0
 
     @property
     def flash(self) -> bytes:
@@ -153,7 +154,18 @@ class Chip:
         """What the bootloader decides."""
         boot = Boot()
         self._core.boot_decide(ctypes.byref(boot), int(cause), first or None, len(first))
+        if boot.slot >= 0:
+            self.started = boot.slot
         return boot
+
+    @property
+    def started(self) -> int:
+        """The slot."""
+        return ctypes.c_uint.in_dll(self._core, "host_started").value
+
+    @started.setter
+    def started(self, slot: int) -> None:
+        ctypes.c_uint.in_dll(self._core, "host_started").value = slot
 
     def state(self) -> State:
         state = State()
@@ -172,14 +184,12 @@ class Slots:
 
     def state(self) -> tuple[int, int, int, bool, int, int, str, bytes]:
         state = self._chip.state()
-        core = self._core
-        core.boot_on_trial.restype = ctypes.c_bool
-        core.boot_running.restype = ctypes.c_uint8
+        self._core.slots_on_trial.restype = ctypes.c_bool
         return (
             state.active,
             -1 if state.pending == NOBODY else state.pending,
-            core.boot_running(ctypes.byref(state)),
-            core.boot_on_trial(ctypes.byref(state)),
+            self._chip.started,
+            self._core.slots_on_trial(ctypes.byref(state)),
             state.why,
             state.rollbacks,
             str(state.back_version),

@@ -21,6 +21,11 @@ uint8_t host_flash[BYTES];
 long host_left = -1;
 uint32_t host_torn;
 long host_writes;
+unsigned host_started;
+
+unsigned boot_started(void) {
+    return host_started;
+}
 
 const uint8_t *nor_read(uint32_t at) {
     return host_flash + at;
@@ -38,11 +43,4 @@ void nor_commit(uint32_t at, const uint8_t *data, uint32_t length) {
     for (uint32_t i = 0; i < length; i++) {
         host_flash[at + i] = data == NULL ? 0xFF : host_flash[at + i] & data[i];
     }
-}
-
-int host_state_copies(void) {
-    boot_state_t one, other;
-    memcpy(&one, host_flash, sizeof(one));
-    memcpy(&other, host_flash + NOR_SECTOR, sizeof(other));
-    return state_newest(&one, &other);
 }

@@ -215,12 +215,13 @@ def test_flash_is_erased_before_it_is_written(chip: Chip):
 
 def cuts(chip: Chip, does: Callable[[], object], check: Callable[[], None]) -> int:
     """Cut the power in each write of `does`, after no byte, some, and all; how many cuts there were."""
-    before, writes = chip.flash, chip.writes
+    before, writes, started = chip.flash, chip.writes, chip.started
     does()
     count, made = chip.writes - writes, 0
     for write in range(1, count + 1):
         for torn in (0, 1, 4, 8, 60, 100, 4095, SECTOR):
             chip.restore(before)
+            chip.started = started
             chip.power(write, torn)
             with suppress(OSError):  # of a program that nobody hears any more
                 does()
@@ -228,6 +229,7 @@ def cuts(chip: Chip, does: Callable[[], object], check: Callable[[], None]) -> i
             check()
             made += 1
     chip.restore(before)
+    chip.started = started
     does()
     return made
 
@@ -261,6 +263,7 @@ def test_a_power_cut_in_any_write_of_the_state_leaves_the_old_or_the_new(flash: 
     made += cuts(chip, slots.confirm, leaves(tried, (1, NOBODY, 0, 0)))
     assert chip.start().slot == 1
     chip.restore(flash_on_trial)
+    chip.started = 1
     made += cuts(chip, lambda: slots.give_up(LINK), leaves(tried))
     made += cuts(chip, lambda: chip.start(Cause.RESET), leaves(tried, (0, NOBODY, 0, 1)))
     assert chip.start().slot == 0
@@ -269,8 +272,14 @@ def test_a_power_cut_in_any_write_of_the_state_leaves_the_old_or_the_new(flash: 
 
 def test_a_try_that_cannot_be_counted_is_not_made(chip: Chip):
     marked(chip)
+    chip.start(Cause.RESET)
     chip.power(1)
-    assert decided(chip.start(Cause.RESET))[0] == 0
+    assert decided(chip.start(Cause.WATCHDOG))[0] == 0
+    chip.power(None)
+    assert chip.state().tries == TRIES - 1
+    assert Slots(chip).state()[2:4] == (0, False)
+    with pytest.raises(OSError, match=r"^16$"):
+        Slots(chip).confirm()
 
 
 @given(

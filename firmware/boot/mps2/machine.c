@@ -1,4 +1,5 @@
-// Its flash: memory that QEMU keeps in a file. The bootloader and the firmware each have their copy.
+// What the core asks of this machine; the bootloader and the firmware each have it. Flash is memory
+// that QEMU keeps in a file.
 #include <string.h>
 
 #include "../boot.h"
@@ -13,6 +14,10 @@ const machine_t machine = {
     .ram_begin = RAM_BEGIN,
     .ram_end = RAM_END,
 };
+
+unsigned boot_started(void) {
+    return KEPT_SLOT & 1;
+}
 
 const uint8_t *nor_read(uint32_t at) {
     return (const uint8_t *)(FLASH_AT + at);
