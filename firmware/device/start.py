@@ -36,15 +36,15 @@ def mount(flash, **how):
             print("the file system in flash is damaged, and left as it is")
 
 
-def serve(line, name, slots=None):
+def serve(line, name, *, pins=(), buses=None, slots=None):
     """Be the device on `line`, a stream. Ctrl-C on the console stops it for `REST_MS`.
 
-    `slots`: the port's module of that name, where a bootloader starts images.
+    `pins`, `buses`: as `Device` has them. `slots`: the port's module of that name, where a bootloader starts images.
     """
     update = Update(slots, name) if slots else None
     version = update.version if update else VERSION
     try:
-        asyncio.run(Device(machine, line, version, name, update).run())
+        asyncio.run(Device(machine, line, version, name, pins, buses, update).run())
     except KeyboardInterrupt:
         _rest()
     except Exception as error:

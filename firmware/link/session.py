@@ -45,6 +45,8 @@ frame beyond it is lost as on the line, and sent again."""
 _HALF = 1 << 15
 _HELLO_BYTES = 10
 """Before the map."""
+_LEAST_BYTES = 5
+"""Of any other frame: kind, tag, and at least a number."""
 
 
 class _Peer:
@@ -147,6 +149,11 @@ class Session:
             times.append(self._peer.ask_due)
         return min(times)
 
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether there is something to write."""
+        return len(self._out) > 0
+
     def outgoing(self) -> bytes:
         """What is to be written; it is then forgotten here."""
         data = bytes(self._out)
@@ -204,6 +211,8 @@ class Session:
             return
         if not self.up or content[1:3] != self._tag():
             return
+        if len(content) < _LEAST_BYTES:
+            raise MalformedError("link: cut off")
         self._heard = now
         body = content[3:]
         if kind == REPORT:

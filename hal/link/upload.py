@@ -255,7 +255,9 @@ class _Update:
         return max(SMALL_MESSAGE // 2, min(size, MESSAGE_LIMIT))
 
     def _mark(self) -> Generator[Ask | Wait, Answer]:
-        content = {"hash": self._image.digest, "confirm": False}
+        content: dict[str, object] = {"hash": self._image.digest, "confirm": False}
+        if self._downgrade:
+            content["downgrade"] = True
         answer = yield from self._patiently(
             Ask(smp.WRITE, smp.GROUP_IMAGE, smp.IMAGE_STATE, content)
         )

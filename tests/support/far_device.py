@@ -3,6 +3,7 @@
 `FarDevice` can be unplugged, plugged in again and started anew; `port` is what a `SerialLink` opens.
 """
 
+import os
 import select
 import socket
 import threading
@@ -23,10 +24,13 @@ class SocketPort:
     """A `hal.serial.SerialPort` on a connected socket."""
 
     def __init__(self, connected: socket.socket) -> None:
+        self.gone = False
+        """Its cable was pulled."""
         self._socket = connected
         connected.setblocking(False)
 
     def read(self, limit: int = READ_LIMIT) -> bytes:
+        self._check()
         try:
             data = self._socket.recv(limit)
         except BlockingIOError:
@@ -39,12 +43,23 @@ class SocketPort:
 
     def write(self, data: bytes, timeout: float) -> int:
         assert timeout == 0
+        self._check()
         try:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise BusError(error.errno, "the far end is gone") from error
+
+    def swap(self, connected: socket.socket) -> None:
+        """Another far end, while the port's own descriptor stays."""
+        os.dup2(connected.fileno(), self._socket.fileno())
+        connected.close()
+        self._socket.setblocking(False)
+
+    def _check(self) -> None:
+        if self.gone:
+            raise BusError(5, "the cable was pulled")
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -66,6 +66,7 @@ static void fault_handler(void) {
 
 static void systick_handler(void) {
     board_ticks_ms += 1;
+    pin_tick();
 }
 
 static void uart0_handler(void) {

@@ -16,6 +16,11 @@ __attribute__((noreturn)) void board_reset(uint32_t cause);
 uint32_t board_reset_cause(void);
 extern volatile uint32_t board_ticks_ms;
 
+// Each millisecond: what changed at the pins.
+void pin_tick(void);
+// Before a program: every line is an input, nobody listens.
+void pin_init0(void);
+
 void uart_init(void);
 void uart_interrupt(unsigned port);
 // Bytes that wait.

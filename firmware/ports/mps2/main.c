@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
     for (;;) {
         gc_init(heap, (char *)heap + MICROPY_HEAP_SIZE);
         mp_init();
+        pin_init0();
         run();
         mp_printf(&mp_plat_print, "MPY: soft reboot\n");
         gc_sweep_all();
