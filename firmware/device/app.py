@@ -241,10 +241,8 @@ class Device:
                 "rsn": f"errno {error.args[0]}",
                 "errno": error.args[0],
             }
-        except TakenError as error:
-            return {"rc": smp.BUSY, "rsn": str(error)}
-        except RefusedError as error:
-            return {"rc": error.args[1], "rsn": error.args[0]}
+        except (TakenError, RefusedError) as error:
+            return {"rc": (error.args + (smp.BUSY,))[1], "rsn": error.args[0]}
         except (ValueError, TypeError) as error:
             return {"rc": smp.INVALID, "rsn": str(error)[:200]}
 
