@@ -19,6 +19,8 @@ CACHE = ROOT / ".cache/boards"
 FLASH_BYTES = 16 << 20
 FILES_AT = 1 << 20
 """Where its file system begins."""
+SLOTS_AT = 2 << 20
+"""Where the first image lies."""
 LEDS = 0x40028000
 PATIENCE = 60.0
 _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
@@ -107,18 +109,29 @@ class Mcu:
 
 @contextmanager
 def mcu(
-    programs: Programs, flash: Path, *, sensor: int = Tmp105().address, eeprom: int | None = None
+    programs: Programs,
+    flash: Path,
+    *,
+    sensor: int = Tmp105().address,
+    eeprom: int | None = None,
+    elf: Path | None = None,
+    debugger: Path | None = None,
 ) -> Iterator[Mcu]:
     """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there.
 
-    `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory.
+    `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory. `elf`: what a programmer
+    put into it, if not the firmware. `debugger`: a socket that `gdb.Debugger` connects to.
     """
     memories = (
         []
         if eeprom is None
         else ["-device", f"at24c-eeprom,bus=i2c,address={eeprom},rom-size=256"]
     )
-    elf = firmware("mps2", CACHE, print)
+    elf = elf or firmware("mps2", CACHE, print)
+    debug = []
+    if debugger is not None:
+        debug = ["-chardev", f"socket,id=gdb,path={debugger},server=on,wait=off"]
+        debug += ["-gdb", "chardev:gdb"]
     if not flash.exists():
         with flash.open("wb") as file:
             file.truncate(FLASH_BYTES)
@@ -141,6 +154,7 @@ def mcu(
                     *("-qmp", f"unix:{qmp},server=on,wait=off"),
                     *("-device", f"tmp105,id=probe,bus=i2c,address={sensor}"),
                     *memories,
+                    *debug,
                 ],
             ),
             stdin=subprocess.DEVNULL,
