@@ -7,7 +7,6 @@
 #include "py/mperrno.h"
 #include "py/mpprint.h"
 #include "py/mphal.h"
-#undef write
 
 #define LINE_BYTES (256)
 

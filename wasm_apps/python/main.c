@@ -16,7 +16,9 @@
 // It grows, up to the limit that the sandbox sets.
 #define FIRST_HEAP_BYTES (64 * 1024)
 
+#ifndef MAIN
 #define MAIN "/app/main"
+#endif
 
 static int code_of_exit(mp_obj_t exit) {
     mp_obj_t value = mp_obj_exception_get_value(exit);
@@ -78,6 +80,9 @@ static MP_NOINLINE int live(int argc, char **argv) {
         return 1;
     }
     gc_init(heap, heap + FIRST_HEAP_BYTES);
+    #if COLLECT_ALWAYS
+    MP_STATE_MEM(gc_alloc_threshold) = 1;
+    #endif
     mp_init();
     mount_files();
     mp_sys_path = mp_obj_new_list(0, NULL);
