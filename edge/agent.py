@@ -176,7 +176,7 @@ class _Agent:
         return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
-        self._cache.retain(self._supervisor.modules_in_use())
+        self._cache.retain(self._supervisor.blobs_in_use())
         if link.state is LinkState.ONLINE:
             if self._boot is not None:
                 self._boot.linked()

@@ -13,12 +13,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, field, structs
+from msgspec import UNSET, Meta, Struct, field, structs
 
 from edge.errors import RefusedError, TrustConfigError
 from edge.trust.encoding import decode_struct, encode, encode_struct
 from edge.trust.errors import CURABLE, MalformedError, Reason, Refused, TrustError
-from edge.trust.manifest import Kind, capabilities, check_floor, release_number
+from edge.trust.manifest import (
+    Kind,
+    capabilities,
+    check_floor,
+    release_number,
+    signed_files,
+)
 from edge.trust.root import ROOT_TYPE, Root, decode_root
 from edge.trust.signed import BUNDLE_LIMIT, read
 from edge.verifying import Answer, Question
@@ -91,7 +97,7 @@ class Gatekeeper:
         self._now_ns = now_ns
         self._refused: dict[bytes, tuple[int, Refused]] = {}
         self._versions: dict[str, tuple[str, int]] = {}
-        """Module digest → name and version, of what was admitted since the start."""
+        """Code digest → name and version, of what was admitted since the start."""
         self._held = self._take_root(root_file)
         self._root = _decode(self._held) if self._held is not None else None
         self.unsigned_allowed = allow_unsigned and self._root is None
@@ -119,7 +125,7 @@ class Gatekeeper:
             raise RefusedError(Reason.MISMATCH.value, str(error), curable=False) from error
 
     def proven(self, digest: str) -> None:
-        """The module of this digest runs well: nothing older of its name runs here again."""
+        """The code of this digest runs well: nothing older of its name runs here again."""
         name, version = self._versions.get(digest, ("", 0))
         if not name:
             return
@@ -154,7 +160,7 @@ class Gatekeeper:
         kept = _Name(floor=record.floor, admitted=admitted[:ADMITTED_LIMIT])
         if kept != record:
             await asyncio.to_thread(self._keep, name, kept)
-        self._versions[spec.module.digest] = (name, found.version)
+        self._versions[spec.code_digest] = (name, found.version)
 
     async def _judge(self, asked: Question, key: bytes) -> _Admitted:
         newer = await self._newer_roots(self.root_version)
@@ -239,10 +245,13 @@ def _question(spec: DesiredApp, root: bytes, now: int) -> Question:
         version=release_number(spec.manifest.version),
         capabilities=capabilities(spec.manifest),
         now=now,
+        files=signed_files(spec.files),
     )
 
 
 def _key(asked: Question) -> bytes:
     """Names what was asked, without the root and the time under which it was."""
     parts = [asked.signature, asked.kind.value, asked.name, asked.digest, asked.size]
-    return hashlib.sha256(encode([*parts, asked.version, asked.capabilities])).digest()
+    # Apps without files keep the key under which nodes remember them.
+    files = [] if asked.files is UNSET else [asked.files.digest, asked.files.size]
+    return hashlib.sha256(encode([*parts, asked.version, asked.capabilities, *files])).digest()

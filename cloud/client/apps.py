@@ -2,44 +2,18 @@
 
 import json
 import sys
-import tomllib
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tqdm import tqdm
 
 from cloud.client import output
 from cloud.client.api import Client, Json
+from cloud.client.built import load
 from cloud.client.errors import ClientError, InputError
 from cloud.client.registry import Reference, app_manifest, digest_of, push, signatures
 from cloud.client.signing import sign_app
-from edge.wire.limits import MODULE_LIMIT
-from edge.wire.manifest import AppManifest
-
-WASM_MAGIC = b"\0asm"
-
-
-def load(directory: Path) -> tuple[AppManifest, bytes]:
-    """An app's manifest and built module; raises InputError naming file and field."""
-    path = directory / "app.toml"
-    try:
-        manifest = msgspec.convert(tomllib.loads(path.read_text("utf-8")), AppManifest)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; is {directory} an app? `skerry app new`") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from None
-    built = directory / "build" / f"{manifest.name}.wasm"
-    try:
-        module = built.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{built}: not built yet; run `skerry app build {directory}`") from None
-    if not module.startswith(WASM_MAGIC) or len(module) > MODULE_LIMIT:
-        raise InputError(f"{built}: not a WebAssembly module of at most {MODULE_LIMIT} bytes")
-    return manifest, module
 
 
 def push_app(args: Namespace) -> None:
@@ -80,21 +54,23 @@ def deploy(args: Namespace) -> None:
 def _push(
     client: Client, directory: Path, tag: str | None, args: Namespace
 ) -> tuple[Reference, str]:
-    manifest, module = load(directory)
-    reference = Reference.parse(f"{manifest.name}:{tag or manifest.version.replace('+', '_')}")
-    manifest_json = json.dumps(msgspec.to_builtins(manifest), sort_keys=True).encode()
-    held = signatures(client, reference.repository, digest_of(app_manifest(manifest_json, module)))
-    signature = sign_app(client, manifest, module, held, args)
+    app = load(directory)
+    version = tag or app.manifest.version.replace("+", "_")
+    reference = Reference.parse(f"{app.manifest.name}:{version}")
+    body = app_manifest(app.manifest_json, app.module, app.files)
+    held = signatures(client, reference.repository, digest_of(body))
+    signature = sign_app(client, app, held, args)
     with tqdm(
-        total=len(manifest_json) + len(module),
+        total=len(app.manifest_json) + len(app.module) + len(app.files),
         unit="B",
         unit_scale=True,
         desc=f"push {reference.repository}:{reference.version}",
         disable=None,  # quiet when not a terminal
     ) as bar:
         digest = push(
-            *(client, reference, manifest_json, module),
+            *(client, reference, app.manifest_json, app.module),
             lambda sent, _: bar.update(sent - bar.n),
+            files=app.files,
             signature=signature,
         )
     return reference, digest

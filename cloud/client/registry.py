@@ -10,7 +10,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -23,9 +23,11 @@ from cloud.registry.media import (
     CONFIG_TYPE,
     COSE_TYPE,
     EMPTY_TYPE,
+    FILES_TYPE,
     MODULE_TYPE,
     OCI_MANIFEST,
     ROOT_TYPE,
+    RUNTIME_TYPE,
     SIGNATURE_TYPE,
     signature_tag,
 )
@@ -33,6 +35,9 @@ from edge.trust.root import ROOT_REPOSITORY
 
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
+
+RUNTIMES = "runtimes"
+"""Repository of the modules that apps share, each under its digest."""
 
 _EMPTY = b"{}"
 _REFERENCE = re.compile(
@@ -83,12 +88,12 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
-def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
+def app_manifest(manifest_json: bytes, module: bytes, files: bytes = b"") -> bytes:
     """The OCI manifest of an app; equal content has equal bytes."""
     return _manifest(
         ARTIFACT_TYPE,
         _held(CONFIG_TYPE, manifest_json).descriptor(),
-        _held(MODULE_TYPE, module).descriptor(),
+        *(layer.descriptor() for layer in _layers(module, files)),
     )
 
 
@@ -99,19 +104,23 @@ def push(
     module: bytes,
     progress: Progress = lambda _sent, _total: None,
     *,
+    files: bytes = b"",
     signature: bytes = b"",
 ) -> str:
     """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
 
-    The signature goes first: an App that waits for this tag never sees it unsigned.
+    With `files` the module is a runtime that many apps share: it lies in a repository of its own
+    too, and is sent only when it is not there. The signature goes first: an App that waits for
+    this tag never sees it unsigned.
     """
-    body = app_manifest(manifest_json, module)
+    body = app_manifest(manifest_json, module, files)
     if signature:
         _push_signature(client, reference.repository, body, signature)
     config = _held(CONFIG_TYPE, manifest_json)
-    return push_artifact(
-        client, reference, ARTIFACT_TYPE, config, _held(MODULE_TYPE, module), progress
-    )
+    layers = _layers(module, files)
+    if files and not _exists(client, reference.repository, layers[0].digest):
+        _share_runtime(client, reference.repository, layers[0])
+    return push_artifact(client, reference, ARTIFACT_TYPE, config, layers, progress)
 
 
 def push_artifact(
@@ -119,15 +128,20 @@ def push_artifact(
     reference: Reference,
     artifact_type: str,
     config: Blob,
-    layer: Blob,
+    layers: Sequence[Blob],
     progress: Progress = lambda _sent, _total: None,
 ) -> str:
-    """Push an artifact of one layer under a tag; the manifest's digest."""
-    total = config.size + layer.size
-    _push_blob(client, reference.repository, config, lambda sent: progress(sent, total))
-    before = config.size
-    _push_blob(client, reference.repository, layer, lambda sent: progress(before + sent, total))
-    body = _manifest(artifact_type, config.descriptor(), layer.descriptor())
+    """Push an artifact under a tag; the manifest's digest."""
+    blobs = (config, *layers)
+    total, done = sum(blob.size for blob in blobs), 0
+
+    def sent(of_blob: int) -> None:
+        progress(done + of_blob, total)
+
+    for blob in blobs:
+        _push_blob(client, reference.repository, blob, sent)
+        done += blob.size
+    body = _manifest(artifact_type, config.descriptor(), *(each.descriptor() for each in layers))
     _put(client, reference.repository, reference.version, body)
     return digest_of(body)
 
@@ -177,17 +191,39 @@ def _push_signature(client: Client, repository: str, signed: bytes, signature: b
     for blob in (empty, layer):
         _push_blob(client, repository, blob, _ignore)
     subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(signed), "size": len(signed)}
-    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject)
+    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject=subject)
     _put(client, repository, signature_tag(digest_of(signed)), carrier)
 
 
-def _manifest(artifact_type: str, config: Json, layer: Json, subject: Json | None = None) -> bytes:
+def _layers(module: bytes, files: bytes) -> list[Blob]:
+    held = [_held(MODULE_TYPE, module)]
+    return [*held, _held(FILES_TYPE, files)] if files else held
+
+
+def _share_runtime(client: Client, repository: str, runtime: Blob) -> None:
+    """Have a runtime in this repository without sending it, unless the registry has none.
+
+    A manifest of its own keeps it there when the last app that uses it is gone, and makes it
+    known to those who push the next.
+    """
+    if not _exists(client, RUNTIMES, runtime.digest):
+        empty = _held(EMPTY_TYPE, _EMPTY)
+        tag = runtime.digest.removeprefix("sha256:")
+        push_artifact(client, Reference(RUNTIMES, tag), RUNTIME_TYPE, empty, [runtime])
+        runtime.file.seek(0)
+    where = {"mount": runtime.digest, "from": RUNTIMES}
+    client.request("POST", f"/v2/{repository}/blobs/uploads/", params=where)
+
+
+def _manifest(
+    artifact_type: str, config: Json, *layers: Json, subject: Json | None = None
+) -> bytes:
     body: Json = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": config,
-        "layers": [layer],
+        "layers": layers,
     }
     return json.dumps(body | ({"subject": subject} if subject else {}), sort_keys=True).encode()
 

@@ -3,7 +3,10 @@
 import sys
 from argparse import Namespace
 
+from msgspec import UNSET
+
 from cloud.client.api import Client
+from cloud.client.built import Built
 from cloud.client.errors import InputError
 from cloud.client.keyring import Keyring
 from cloud.client.keys import publish_roots
@@ -14,20 +17,18 @@ from edge.trust.manifest import (
     MANIFEST_TYPE,
     ArtifactManifest,
     Kind,
+    SignedFiles,
     capabilities,
     encode_manifest,
     release_number,
 )
 from edge.trust.signed import Signed, read
 from edge.trust.signing import with_signatures
-from edge.wire.manifest import AppManifest
 
 DAY = 86_400
 
 
-def sign_app(
-    client: Client, manifest: AppManifest, module: bytes, held: bytes, args: Namespace
-) -> bytes:
+def sign_app(client: Client, app: Built, held: bytes, args: Namespace) -> bytes:
     """The app's signatures, those it has (`held`) and ours; nothing when it is not to be signed.
 
     Signs when keys are there, unless told otherwise. Publishes roots that the cloud lacks.
@@ -45,7 +46,7 @@ def sign_app(
             f"{ring.directory}: no app key is here; bring one, or push with --no-sign"
         )
     publish_roots(client, ring)
-    payload = encode_manifest(_statement(manifest, module, args))
+    payload = encode_manifest(_statement(app, args))
     before = _same_statement(held, payload)
     signed = with_signatures(Signed(payload, before), keys, MANIFEST_TYPE)
     missing = root.roles[Kind.APP.value].threshold - len(signed.envelopes)
@@ -57,22 +58,25 @@ def sign_app(
     return signed.to_bytes()
 
 
-def _statement(manifest: AppManifest, module: bytes, args: Namespace) -> ArtifactManifest:
+def _statement(app: Built, args: Namespace) -> ArtifactManifest:
     try:
-        version = release_number(manifest.version)
+        version = release_number(app.manifest.version)
         downgrade = release_number(args.downgrade_from) if args.downgrade_from else None
     except MalformedError as error:
         raise InputError(str(error)) from None
     days = args.sign_days
     return ArtifactManifest(
-        digest=digest_of(module),
-        size=len(module),
+        digest=digest_of(app.module),
+        size=len(app.module),
         kind=Kind.APP,
-        name=manifest.name,
+        name=app.manifest.name,
         version=version,
-        capabilities=capabilities(manifest),
+        capabilities=capabilities(app.manifest),
         expires=int(utc_now().timestamp()) // DAY * DAY + days * DAY if days else None,
         downgrade_from=downgrade,
+        files=SignedFiles(digest=digest_of(app.files), size=len(app.files))
+        if app.files
+        else UNSET,
     )
 
 

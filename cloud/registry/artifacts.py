@@ -1,23 +1,34 @@
 """Apps in the registry: what an artifact must be to be deployed.
 
 An OCI image manifest with our artifactType, an AppManifest in JSON as config, and one layer
-`application/wasm`. docs/decisions/2026-11-23-app-artifact-format.md says why.
+`application/wasm`; when that is a runtime, a second one with the files it runs.
+docs/decisions/2026-11-23-app-artifact-format.md and 2026-11-29-python-app-format.md say why.
 """
 
 import asyncio
+from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from cloud.registry import manifests
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError, RegistryError
-from cloud.registry.manifests import ImageManifest
-from cloud.registry.media import ARTIFACT_TYPE, CONFIG_TYPE, MODULE_TYPE, signature_tag
+from cloud.registry.manifests import Descriptor, ImageManifest
+from cloud.registry.media import (
+    ARTIFACT_TYPE,
+    CONFIG_TYPE,
+    FILES_TYPE,
+    MODULE_TYPE,
+    signature_tag,
+)
 from cloud.registry.names import check_name
 from cloud.registry.registry import Registry
 from edge.wire.limits import SIGNATURE_LIMIT, SPEC_LIMIT
 from edge.wire.manifest import AppManifest
-from edge.wire.messages import Module
+from edge.wire.messages import Files, Module
+
+T = TypeVar("T", Module, Files)
 
 CONFIG_LIMIT = SPEC_LIMIT
 """Bytes of an AppManifest; it must fit the spec that travels to a node."""
@@ -30,6 +41,7 @@ class ResolvedApp(Struct, frozen=True, kw_only=True):
     """Of the OCI manifest: the same app for ever, whatever happens to the tag."""
     manifest: AppManifest
     module: Module
+    files: Files | None = None
     signature: bytes = b""
     """Not judged here: the node does not believe the cloud."""
 
@@ -49,18 +61,19 @@ class Artifacts:
                 f"{repository}:{reference}: {error.message}; push it with `skerry app push`"
             ) from error
         image = _image(found.media_type, found.artifact_type, found.content)
-        layer = image.layers[0]
-        try:
-            module = Module(repository=repository, digest=layer.digest, size=layer.size)
-            module = msgspec.convert(msgspec.to_builtins(module), Module)
-        except msgspec.ValidationError as error:
-            raise ArtifactInvalidError(f"layers[0]: {error}") from error
-        for name, each in (("config", image.config), ("layers[0]", layer)):
+        layers = {f"layers[{at}]": layer for at, layer in enumerate(image.layers)}
+        module = _blob(Module, repository, "layers[0]", layers)
+        files = _blob(Files, repository, "layers[1]", layers) if len(layers) > 1 else None
+        for name, each in {"config": image.config, **layers}.items():
             await self._check_size(repository, name, each)
         manifest = await self._manifest(repository, image.config.digest)
-        signature = await self._signature(repository, found.digest)
+        _check_files(manifest, files)
         return ResolvedApp(
-            digest=found.digest, manifest=manifest, module=module, signature=signature
+            digest=found.digest,
+            manifest=manifest,
+            module=module,
+            files=files,
+            signature=await self._signature(repository, found.digest),
         )
 
     async def _signature(self, repository: str, digest: str) -> bytes:
@@ -80,9 +93,7 @@ class Artifacts:
             raise ArtifactInvalidError(f"signature: {blob.size} bytes exceed {SIGNATURE_LIMIT}")
         return await asyncio.to_thread(blob.path.read_bytes)
 
-    async def _check_size(
-        self, repository: str, name: str, descriptor: manifests.Descriptor
-    ) -> None:
+    async def _check_size(self, repository: str, name: str, descriptor: Descriptor) -> None:
         try:
             blob = await self._registry.blob(repository, descriptor.digest)
         except RegistryError as error:
@@ -111,6 +122,28 @@ def _image(media_type: str, artifact_type: str, content: bytes) -> ImageManifest
         raise ArtifactInvalidError(f"artifactType: {artifact_type!r} is not {ARTIFACT_TYPE}")
     if image.config.media_type != CONFIG_TYPE:
         raise ArtifactInvalidError(f"config.mediaType: must be {CONFIG_TYPE}")
-    if [layer.media_type for layer in image.layers] != [MODULE_TYPE]:
-        raise ArtifactInvalidError(f"layers: must be exactly one of type {MODULE_TYPE}")
+    types = [layer.media_type for layer in image.layers]
+    if types not in ([MODULE_TYPE], [MODULE_TYPE, FILES_TYPE]):
+        raise ArtifactInvalidError(
+            f"layers: must be one of type {MODULE_TYPE}, and after it at most one of {FILES_TYPE}"
+        )
     return image
+
+
+def _blob(kind: type[T], repository: str, name: str, layers: Mapping[str, Descriptor]) -> T:
+    layer = layers[name]
+    try:
+        return msgspec.convert(
+            {"repository": repository, "digest": layer.digest, "size": layer.size}, kind
+        )
+    except msgspec.ValidationError as error:
+        raise ArtifactInvalidError(f"{name}: {error}") from error
+
+
+def _check_files(manifest: AppManifest, files: Files | None) -> None:
+    if manifest.runtime is UNSET and files is not None:
+        raise ArtifactInvalidError("layers[1]: files that nothing runs: config names no runtime")
+    if manifest.runtime is not UNSET and files is None:
+        raise ArtifactInvalidError(
+            f"layers: config.runtime is {manifest.runtime.value}, which needs files as layers[1]"
+        )

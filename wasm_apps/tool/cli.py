@@ -17,7 +17,7 @@ def new(args: argparse.Namespace) -> None:
 
 
 def build(args: argparse.Namespace) -> None:
-    """Compile a project and say how large the module is."""
+    """Build a project and say how large the app is."""
     module = compiler.build(args.directory, lambda text: print(text, file=sys.stderr, flush=True))
     shown = (
         module
