@@ -3,6 +3,6 @@ package(
     "asyncio",
     ("core.py", "event.py", "funcs.py", "lock.py", "stream.py"),
     base_path="$(MPY_DIR)/extmod",
-    opt=3,
+    opt=1,  # without assertions, with line numbers
 )
 freeze("$(PORT_DIR)/frozen")

@@ -17,11 +17,13 @@ static inline void mp_hal_set_interrupt_char(int c) {
 }
 
 // Files are libc's: its numbers become MicroPython's.
+#undef errno
+#define errno port_last_errno()
 #define MP_HAL_RETRY_SYSCALL(ret, syscall, raise) \
     { \
         ret = syscall; \
         if (ret == -1) { \
-            int err = port_errno(errno); \
+            int err = errno; \
             raise; \
         } \
     }

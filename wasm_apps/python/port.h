@@ -20,7 +20,10 @@ uint64_t port_last_monotonic_ns(void);
 // console.c
 ssize_t port_write(int fd, const void *data, size_t length);
 void port_flush(void);
+
+// errno.c
 int port_errno(int wasi);
+int port_last_errno(void);
 
 // collect.c
 void port_stack_begins(const void *top);

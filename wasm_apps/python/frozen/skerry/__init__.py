@@ -138,9 +138,7 @@ def __getattr__(name):
     # asyncio is only there for apps that use it.
     if name not in ("edges", "every", "stopping"):
         raise AttributeError(name)
-    from skerry import waiting
-
-    return getattr(waiting, name)
+    return getattr(__import__("waiting", None, None, True, 1), name)
 
 
 log = _Log()
