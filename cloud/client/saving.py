@@ -9,6 +9,9 @@ LOOK = 0.1
 FILES_LIMIT = 2000
 """Files looked at: an app has at most 256, and a look at so many takes 10 ms."""
 
+SETTLE = 0.03
+"""Seconds without a further change after which a save is whole: editors empty a file, then fill it."""
+
 _Seen = dict[Path, tuple[int, int]]
 
 
@@ -28,7 +31,10 @@ class Sources:
         pause = threading.Event()
         while (found := self._look()) == self._seen:
             pause.wait(LOOK)
-        self._seen = found
+        while found != self._seen:
+            self._seen = found
+            pause.wait(SETTLE)
+            found = self._look()
         return self.newest()
 
     def _look(self) -> _Seen:
