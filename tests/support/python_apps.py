@@ -1,6 +1,16 @@
-"""Apps in Python on disk, as a person writes them."""
+"""Apps in Python on disk, as a person writes them, and the runtime that runs them."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+from boards.python_guest import runtime
+from tests.support.system import ROOT
+
+
+def python_runtime(say: Callable[[str], None] = print) -> Path:
+    """MicroPython as it is shipped; built once, then taken from the cache."""
+    return runtime(ROOT / ".cache/boards", say)
+
 
 MANIFEST = """\
 name = "{name}"
