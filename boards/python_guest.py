@@ -64,7 +64,11 @@ def _made(cache: Path, say: Say, name: str, flags: Sequence[str]) -> Path:
 def _build(cache: Path, kept: Path, flags: Sequence[str], say: Say) -> None:
     need(_TOOLS, say)
     source = tree(cache, say)
-    variables = [f"MPY_DIR={source}", f"PORT_FLAGS={' '.join(flags)}"]
+    variables = [
+        f"MPY_DIR={source}",
+        f"MICROPY_MANIFEST_PORT_DIR={PORT}",
+        f"PORT_FLAGS={' '.join(flags)}",
+    ]
     if kept.name == NATIVE:
         variables.append("HOST=1")
     else:

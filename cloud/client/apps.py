@@ -7,7 +7,7 @@ from typing import Any
 
 from cloud.client import output
 from cloud.client.api import Client, Json
-from cloud.client.built import load
+from cloud.client.built import Built, load
 from cloud.client.carrying import carry, pairs, pin
 from cloud.client.registry import Reference, app_artifact, push_signed
 from cloud.client.signing import app_statement, sign
@@ -16,7 +16,7 @@ from cloud.client.signing import app_statement, sign
 def push_app(args: Namespace) -> None:
     """Push a built app and print its reference."""
     with Client(args.cloud) as client:
-        reference, digest = _push(client, Path(args.directory), args.tag, args)
+        reference, digest = push_built(client, load(Path(args.directory)), args.tag, args)
     if args.output == "table":
         print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
     else:
@@ -29,32 +29,35 @@ def deploy(args: Namespace) -> None:
     with Client(args.cloud) as client:
         directory = Path(args.app)
         if directory.is_dir():
-            reference, digest = _push(client, directory, None, args)
+            reference, digest = push_built(client, load(directory), None, args)
             pinned = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
             pinned = pin(reference)
         name = args.name or reference.repository.rsplit("/", 1)[-1]
-        carry(client, _app(name, {"repository": reference.repository, **pinned}, args), args)
+        body = app_body(name, {"repository": reference.repository, **pinned}, args)
+        if args.selector:
+            labels = pairs(args.selector.split(","), "--selector")
+            body["spec"]["selector"] = {"matchLabels": labels}
+        carry(client, body, args)
 
 
-def _push(
-    client: Client, directory: Path, tag: str | None, args: Namespace
+def push_built(
+    client: Client, app: Built, tag: str | None, args: Namespace, *, quiet: bool = False
 ) -> tuple[Reference, str]:
-    app = load(directory)
+    """Sign and push an app; where it is then, and the digest that pins it."""
     version = tag or app.manifest.version.replace("+", "_")
     reference = Reference.parse(f"{app.manifest.name}:{version}")
     made = app_artifact(app.manifest_json, app.module, app.files)
     statement = app_statement(app, args)
     return reference, push_signed(
-        client, reference, made, lambda held: sign(client, statement, held, args)
+        client, reference, made, lambda held: sign(client, statement, held, args), quiet=quiet
     )
 
 
-def _app(name: str, artifact: Json, args: Namespace) -> Json:
+def app_body(name: str, artifact: Json, args: Namespace) -> Json:
+    """The App that the options describe, as far as they do."""
     spec: Json = {"artifact": artifact}
-    if args.selector:
-        spec["selector"] = {"matchLabels": pairs(args.selector.split(","), "--selector")}
     if args.grant:
         spec["grants"] = pairs(args.grant, "--grant")
     if args.twin:

@@ -158,7 +158,12 @@ def push(
 
 
 def push_signed(
-    client: Client, reference: Reference, made: Made, sign: Callable[[bytes], bytes]
+    client: Client,
+    reference: Reference,
+    made: Made,
+    sign: Callable[[bytes], bytes],
+    *,
+    quiet: bool = False,
 ) -> str:
     """Push it with a bar, signed by `sign`, which is given the signatures that are there."""
     held = signatures(client, reference.repository, digest_of(made.oci))
@@ -168,7 +173,7 @@ def push_signed(
         unit="B",
         unit_scale=True,
         desc=f"push {reference.repository}:{reference.version}",
-        disable=None,  # quiet when not a terminal
+        disable=quiet or None,  # None: quiet when not a terminal
     ) as bar:
         return push(
             client, reference, made, lambda sent, _: bar.update(sent - bar.n), signature=signature

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from firmware.link import smp
-from hal.link.image import Image
 from hal.link.line import SerialLink
 from hal.link.link import Happening
 from hal.link.upload import Outcome, Phase, Result, update
 from qemu.board import Programs
 from tests.support import mcu_images as images
 from tests.support.far_device import SocketPort
-from tests.support.mcu import SLOTS_AT, Mcu, mcu
+from tests.support.mcu import Mcu, mcu
 from tests.support.system import until
 
 GROUP, STATE = 64, 0
@@ -71,23 +70,22 @@ def node(chip: Mcu) -> Iterator[Node]:
 def test_an_update_is_sent_tried_and_kept(board_programs: Programs, flash: Path) -> None:
     image = images.good("0.2.0")
     seen: list[tuple[Phase, int, int]] = []
-    with mcu(board_programs, flash) as chip:
-        with node(chip) as end:
-            identity = end.link.identity
-            assert identity is not None
-            assert identity.firmware == "0.1.0"
-            assert end.firmware() == {"slot": 0, "version": "0.1.0", "trial": False}
-            result = update(end.link, image, lambda *step: seen.append(step))
-            assert result == Result(Outcome.UPDATED, sent=len(image.data))
-            assert end.firmware() == {"slot": 1, "version": "0.2.0", "trial": False}
-            found = end.images()["images"]
-            assert [(one["version"], one["active"], one["confirmed"]) for one in found] == [
-                ("0.1.0", False, False),
-                ("0.2.0", True, True),
-            ]
-            until(lambda: end.link.identity is not None, "it is there")
-            assert end.link.identity is not None
-            assert end.link.identity.firmware == "0.2.0"
+    with mcu(board_programs, flash) as chip, node(chip) as end:
+        identity = end.link.identity
+        assert identity is not None
+        assert identity.firmware == "0.1.0"
+        assert end.firmware() == {"slot": 0, "version": "0.1.0", "trial": False}
+        result = update(end.link, image, lambda *step: seen.append(step))
+        assert result == Result(Outcome.UPDATED, sent=len(image.data))
+        assert end.firmware() == {"slot": 1, "version": "0.2.0", "trial": False}
+        found = end.images()["images"]
+        assert [(one["version"], one["active"], one["confirmed"]) for one in found] == [
+            ("0.1.0", False, False),
+            ("0.2.0", True, True),
+        ]
+        until(lambda: end.link.identity is not None, "it is there")
+        assert end.link.identity is not None
+        assert end.link.identity.firmware == "0.2.0"
     assert (Phase.UPLOAD, len(image.data), len(image.data)) in seen
     with mcu(board_programs, flash) as chip, node(chip) as end:
         assert end.firmware()["version"] == "0.2.0", "it outlives a power cut"

@@ -1,13 +1,10 @@
 // What is printed: whole lines to the host, which logs them. A call of it costs far more than a
 // line's bytes, and print() writes in pieces.
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "py/mperrno.h"
 #include "py/mpprint.h"
 #include "py/mphal.h"
-#undef write
 
 #define LINE_BYTES (256)
 
@@ -76,32 +73,3 @@ static void print_error(void *unused, const char *text, size_t length) {
     port_write(STDERR_FILENO, text, length);
 }
 const mp_print_t port_error_print = { NULL, print_error };
-
-// Linux's numbers, which are MicroPython's, for WASI's.
-int port_errno(int wasi) {
-    #if __wasm__
-    static const struct {
-        uint8_t wasi, ours;
-    } table[] = {
-        { EPERM, MP_EPERM }, { ENOENT, MP_ENOENT }, { EIO, MP_EIO }, { EBADF, MP_EBADF },
-        { EAGAIN, MP_EAGAIN }, { ENOMEM, MP_ENOMEM }, { EACCES, MP_EACCES }, { EFAULT, MP_EFAULT },
-        { EBUSY, MP_EBUSY }, { EEXIST, MP_EEXIST }, { EXDEV, MP_EXDEV }, { ENOTDIR, MP_ENOTDIR },
-        { EISDIR, MP_EISDIR }, { EINVAL, MP_EINVAL }, { ENFILE, MP_ENFILE }, { EMFILE, MP_EMFILE },
-        { EFBIG, MP_EFBIG }, { ENOSPC, MP_ENOSPC }, { ESPIPE, MP_ESPIPE }, { EROFS, MP_EROFS },
-        { EMLINK, MP_EMLINK }, { EPIPE, MP_EPIPE }, { ERANGE, MP_ERANGE },
-        // A device that does not answer is ENODEV on every port of MicroPython.
-        { ENXIO, MP_ENODEV }, { ENODEV, MP_ENODEV }, { ENOTSUP, MP_EOPNOTSUPP },
-        { ETIMEDOUT, MP_ETIMEDOUT }, { ENOTCAPABLE, MP_EACCES },
-        { ENAMETOOLONG, 36 }, { ENOTEMPTY, 39 }, { ELOOP, 40 }, { EOVERFLOW, 75 },
-        { EILSEQ, 84 },
-    };
-    for (size_t at = 0; at < sizeof table / sizeof *table; at++) {
-        if (table[at].wasi == wasi) {
-            return table[at].ours;
-        }
-    }
-    return MP_EIO;
-    #else
-    return wasi;
-    #endif
-}

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "extmod/vfs.h"
 #include "extmod/vfs_posix.h"
@@ -16,7 +17,10 @@
 // It grows, up to the limit that the sandbox sets.
 #define FIRST_HEAP_BYTES (64 * 1024)
 
+#ifndef MAIN
 #define MAIN "/app/main"
+#endif
+#define HOME "/app"
 
 static int code_of_exit(mp_obj_t exit) {
     mp_obj_t value = mp_obj_exception_get_value(exit);
@@ -78,8 +82,13 @@ static MP_NOINLINE int live(int argc, char **argv) {
         return 1;
     }
     gc_init(heap, heap + FIRST_HEAP_BYTES);
+    #if COLLECT_ALWAYS
+    MP_STATE_MEM(gc_alloc_threshold) = 1;
+    #endif
     mp_init();
     mount_files();
+    // Where a program's own files are; without any it stays where it is.
+    (void)!chdir(HOME);
     mp_sys_path = mp_obj_new_list(0, NULL);
     mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_app));
     mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__dot_frozen));

@@ -59,8 +59,25 @@
 #define MICROPY_PY_RANDOM_SEED_INIT_FUNC (port_random())
 #define MICROPY_PY_HASHLIB_SHA256 (1)
 #define MICROPY_PY_BINASCII_CRC32 (1)
-// No pins to time and no memory to poke; a display's frame has no way out.
-#define MICROPY_PY_MACHINE (0)
+#define MICROPY_SCHEDULER_DEPTH (32)
+
+#define MICROPY_PY_MACHINE (1)
+#define MICROPY_PY_MACHINE_INCLUDEFILE "port_machine.c"
+#define MICROPY_PY_MACHINE_I2C (1)
+#define MICROPY_PY_MACHINE_I2C_TRANSFER_WRITE1 (1)
+#define MICROPY_PY_MACHINE_UART (1)
+#define MICROPY_PY_MACHINE_UART_INCLUDEFILE "port_uart.c"
+// No memory to poke, no pulses to time; a display's frame has no way out.
+#define MICROPY_PY_MACHINE_MEMX (0)
+#define MICROPY_PY_MACHINE_RESET (0)
+#define MICROPY_PY_MACHINE_BARE_METAL_FUNCS (0)
+#define MICROPY_PY_MACHINE_DISABLE_IRQ_ENABLE_IRQ (0)
+#define MICROPY_PY_MACHINE_BITSTREAM (0)
+#define MICROPY_PY_MACHINE_PULSE (0)
+#define MICROPY_PY_MACHINE_SIGNAL (0)
+#define MICROPY_PY_MACHINE_SOFTI2C (0)
+#define MICROPY_PY_MACHINE_SPI (0)
+#define MICROPY_PY_MACHINE_SOFTSPI (0)
 #define MICROPY_PY_FRAMEBUF (0)
 #define MICROPY_PY_ONEWIRE (0)
 #define MICROPY_PY_UCTYPES (0)
@@ -76,3 +93,4 @@ typedef long mp_off_t;
 #define MP_STATE_PORT MP_STATE_VM
 uint32_t port_random(void);
 extern const struct _mp_print_t port_error_print;
+extern const struct _mp_obj_type_t machine_pin_type;
