@@ -48,9 +48,7 @@ def pack(image: bytes, start: int, family: int) -> bytes:
     blocks: list[bytes] = []
     for number in range(count):
         at = number * PAYLOAD
-        head = _HEAD.pack(
-            _FIRST, _SECOND, _HAS_FAMILY, start + at, PAYLOAD, number, count, family
-        )
+        head = _HEAD.pack(_FIRST, _SECOND, _HAS_FAMILY, start + at, PAYLOAD, number, count, family)
         body = image[at : at + PAYLOAD].ljust(BLOCK - _HEAD.size - _TAIL.size, b"\0")
         blocks.append(head + body + _TAIL.pack(_LAST))
     return b"".join(blocks)

@@ -234,6 +234,10 @@ class Device:
         properties = make_properties(self._machine, config)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
         self._pending, self._last = {}, {}
         self._samplers = [

@@ -29,7 +29,9 @@ PATIENCE = 120.0
 class Pico:
     """One that is on; made by `pico`."""
 
-    def __init__(self, console: socket.socket, link: socket.socket, control: socket.socket) -> None:
+    def __init__(
+        self, console: socket.socket, link: socket.socket, control: socket.socket
+    ) -> None:
         self.console = Prompt(console)
         """Its first serial port over USB: MicroPython's prompt."""
         self.link = link
@@ -47,6 +49,10 @@ class Pico:
         """What a pin puts out, and whether it is driven, as seen from outside."""
         said = self._ask(pin=pin)
         return said["level"], said["driven"]
+
+    def pull(self, pin: int) -> str:
+        """The resistor that is switched on there: up, down or none ("")."""
+        return self._ask(pin=pin)["pull"]
 
     def drive(self, pin: int, level: int) -> None:
         """From outside."""

@@ -63,7 +63,9 @@ def test_a_computer_sees_two_serial_ports_and_one_is_the_link(flash: Path) -> No
         said = board.usb()
         assert said["ports"] == ["console", "link"]
         assert (said["manufacturer"], said["product"]) == ("Skerry", "Pico")
-        assert said["serial"] == UNIQUE, "two of them are told apart by what the computer sees, too"
+        assert said["serial"] == UNIQUE, (
+            "two of them are told apart by what the computer sees, too"
+        )
         assert node.read(STATE)["free"] > 100_000
 
 
@@ -80,6 +82,47 @@ def test_an_output_is_seen_outside_and_an_input_is_reported(flash: Path) -> None
         assert board.level(DOOR) == (0, False), "an input is not driven by the Pico"
         refused = node.write(CONFIG, c=barn(x={"kind": "in", "pin": "GP77"}))
         assert "properties.x" in refused["rsn"]
+
+
+def test_an_analogue_input_is_told_in_its_own_unit(flash: Path) -> None:
+    tank = {"kind": "adc", "pin": "GP26", "every": 20, "high": 3.3, "change": 0.05}
+    share = {"kind": "adc", "pin": "GP27", "every": 20}
+    with pico(flash) as board:
+        node = met(board)
+        board.convert(0, 4095)
+        board.convert(1, 1024)
+        assert node.write(CONFIG, c={"properties": {"tank": tank, "share": share}}) == {}
+        assert node.report("tank")["v"] == pytest.approx(3.3)
+        assert node.read(PROPERTY, p="share")["v"] == pytest.approx(0.25, abs=0.001)
+        board.convert(0, 2048)
+        assert node.report("tank")["v"] == pytest.approx(1.65, abs=0.001)
+        refused = node.write(CONFIG, c={"properties": {"x": {"kind": "adc", "pin": "GP2"}}})
+        assert "properties.x" in refused["rsn"], "that pin has no converter"
+
+
+def test_a_pwm_is_high_for_the_share_that_is_asked_for_and_safe_without_its_node(
+    flash: Path,
+) -> None:
+    fan = {"kind": "pwm", "pin": f"GP{LAMP}", "freq": 1000, "safe": 0.25}
+    with pico(flash) as board:
+        node = met(board)
+        assert node.write(CONFIG, c={"properties": {"fan": fan}, "safe_after": 500}) == {}
+        assert board.watch(LAMP, 100) == (pytest.approx(100, abs=2), pytest.approx(0.25, abs=0.02))
+        assert node.write(PROPERTY, p="fan", v=0.75) == {"v": 0.75}
+        assert board.watch(LAMP, 100)[1] == pytest.approx(0.75, abs=0.02)
+        assert "from 0 to 1" in node.write(PROPERTY, p="fan", v=7)["rsn"]
+        until(lambda: node.overhear() or board.watch(LAMP, 100)[1] < 0.3, "it is safe again", 60)
+
+
+def test_a_pulled_up_input_and_an_output_that_is_no_longer_configured(flash: Path) -> None:
+    with pico(flash) as board:
+        node = met(board)
+        door = {"kind": "in", "pin": f"GP{DOOR}", "pull": "up", "every": 20}
+        assert node.write(CONFIG, c={"properties": barn()["properties"] | {"door": door}}) == {}
+        assert board.pull(DOOR) == "up"
+        node.write(PROPERTY, p="lamp", v=1)
+        assert node.write(CONFIG, c={"properties": {"door": door}}) == {}
+        assert board.level(LAMP) == (0, True), "nobody can switch it off any more"
 
 
 def test_its_configuration_is_in_flash_when_the_plug_was_pulled(flash: Path) -> None:

@@ -2,7 +2,7 @@
 //
 // FOLDER holds the listening sockets `console` and `link`, its two serial ports, and `control`: a JSON
 // object a line, each answered by one.
-//     {"pin": n}               {"level": 0 or 1, "driven": bool}
+//     {"pin": n}               {"level": 0 or 1, "driven": bool, "pull": "up", "down" or ""}
 //     {"pin": n, "level": l}   drives an input from outside
 //     {"adc": n, "value": v}   what converter n sees, of 4095
 //     {"watch": n, "ms": t}    over t ms of the Pico's time: {"rises": n, "high": share}
@@ -13,17 +13,17 @@ import net from "node:net";
 import { Pico } from "./pico.mjs";
 
 const [uf2, flash, unique, folder] = process.argv.slice(2);
-const dial = (name) => net.createConnection(`${folder}/${name}`).on("error", () => process.exit(1));
-const ports = [dial("console"), dial("link")];
-const control = dial("control");
-const say = (told) => control.write(`${JSON.stringify(told)}\n`);
-
 const pico = new Pico(flash, uf2, Buffer.from(unique, "hex"),
   (port, bytes) => ports[port]?.write(bytes),
   (event) => {
     if (event === "usb") ports.forEach((_, number) => pico.usb.open(number, true));
     say({ event });
   });
+const dial = (name) => net.createConnection(`${folder}/${name}`).on("error", () => process.exit(1));
+const ports = [dial("console"), dial("link")];
+const control = dial("control");
+const say = (told) => control.write(`${JSON.stringify(told)}\n`);
+
 ports.forEach((port, number) => port.on("data", (bytes) => pico.usb.send(number, bytes)));
 
 let heard = "";
@@ -51,7 +51,8 @@ function answer(asked) {
   }
   const pin = chip.gpio[asked.pin];
   if ("level" in asked) pin.setInputValue(!!asked.level);
-  return say({ level: pin.outputValue ? 1 : 0, driven: !!pin.outputEnable });
+  const pull = pin.pullupEnabled ? "up" : pin.pulldownEnabled ? "down" : "";
+  return say({ level: pin.outputValue ? 1 : 0, driven: !!pin.outputEnable, pull });
 }
 
 function watch(number, ms) {

@@ -23,15 +23,14 @@ export class Pico {
   // `onData(port, bytes)`; `onEvent(name)`: "usb", "reset", "bootloader".
   constructor(flash, uf2, unique, onData, onEvent) {
     Object.assign(this, { unique, onData, onEvent });
-    const isNew = !fs.existsSync(flash);
-    this.file = fs.openSync(flash, isNew ? "w+" : "r+");
     this.flash = new Uint8Array(FLASH_BYTES).fill(0xff);
-    if (isNew) {
+    if (!fs.existsSync(flash)) {
       this.#burn(fs.readFileSync(uf2));
-      fs.writeSync(this.file, this.flash);
-    } else {
-      fs.readSync(this.file, this.flash);
+      fs.writeFileSync(`${flash}.new`, this.flash);
+      fs.renameSync(`${flash}.new`, flash);
     }
+    this.file = fs.openSync(flash, "r+");
+    fs.readSync(this.file, this.flash);
     this.#powerOn();
   }
 
@@ -64,7 +63,10 @@ export class Pico {
     chip.flash.set(this.flash);
     this.#flashChip(chip);
     const watchdog = chip.peripherals[WATCHDOG];
-    watchdog.onWatchdogTrigger = () => { this.isReset = true; };
+    watchdog.onWatchdogTrigger = () => {
+      watchdog.timer.enable = false; // or it is due again at once, for ever
+      this.isReset = true;
+    };
     watchdog.reason = reason;
     if (scratch) watchdog.scratchData.set(scratch);
     for (const pin of chip.gpio) { // a pad is read back as it is driven
