@@ -316,6 +316,10 @@ class Device:
         self._lender.configure(config, buses)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
         self._configured = True
         self._pending, self._last = {}, {}
