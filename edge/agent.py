@@ -29,6 +29,8 @@ from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
+from edge.update.ports import Microcontrollers, NoMicrocontrollers
+from edge.update.reconciler import FirmwareReconciler
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
@@ -117,6 +119,15 @@ class _Agent:
             on_link=self._link_changed,
             on_time=self._timekeeper.heard,
         )
+        self._firmware = FirmwareReconciler(
+            config.name,
+            _microcontrollers(board),
+            gatekeeper,
+            lambda image: self._cache.fetch(config.cloud, image),
+            store.reported,
+        )
+        self._firmware.changed = self._uplink.notify
+        self._node.firmware = self._firmware
         self._node.notify = self._uplink.notify
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
@@ -139,6 +150,7 @@ class _Agent:
             tasks = [
                 group.create_task(self._supervisor.run()),
                 group.create_task(self._node.keep_statuses()),
+                group.create_task(self._firmware.run()),
                 group.create_task(self._timekeeper.run()),
             ]
             if self._keeper is not None:
@@ -176,12 +188,13 @@ class _Agent:
         return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
-        self._cache.retain(self._supervisor.modules_in_use())
+        self._cache.retain(self._supervisor.modules_in_use() | self._firmware.images_in_use())
         if link.state is LinkState.ONLINE:
             if self._boot is not None:
                 self._boot.linked()
             _log.info("link to %s is up", self._config.cloud)
             self._supervisor.retry_now()
+            self._firmware.retry_now()
             self._told = ""
         elif link.state is LinkState.WAITING and link.error != self._told:
             self._told = link.error
@@ -215,3 +228,8 @@ def _open_board(path: Path | None) -> Board:
     from hal.linux.board import LinuxBoard, discover  # noqa: PLC0415 - as above
 
     return LinuxBoard(discover())
+
+
+def _microcontrollers(_board: Board) -> Microcontrollers:
+    """Those that the board file names."""
+    return NoMicrocontrollers()
