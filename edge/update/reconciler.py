@@ -175,6 +175,7 @@ class FirmwareReconciler:
             for step in steps:
                 step.cancel()
             await asyncio.gather(*steps, return_exceptions=True)
+            await self._keep()
 
     def _heard(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: the agent stops
@@ -221,6 +222,7 @@ class FirmwareReconciler:
                 case Install(spec, chip):
                     async with self._turn:
                         await self._install(life, spec, chip)
+            await self._keep()  # a verdict that is seen is never passed twice
         except (FetchError, OSError) as error:
             life.unavailable(str(error), clock.monotonic())
         except Exception as error:  # noqa: BLE001 - the others must go on

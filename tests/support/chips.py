@@ -29,9 +29,8 @@ class Chips:
         self.downgrades: list[bool] = []
         self.cut_after = -1
         """Bytes after which the cable is pulled, once."""
-        self.gate = asyncio.Event()
-        """Uploads go on while it is set."""
-        self.gate.set()
+        self.pause_at = -1
+        """Bytes after which uploads wait until they are cancelled."""
 
     def attached(self) -> Sequence[Microcontroller]:
         return list(self._chips.values())
@@ -50,7 +49,7 @@ class Chips:
     async def install(
         self, name: str, image: Path, watcher: Watcher, *, downgrade: bool
     ) -> Result:
-        data = image.read_bytes()
+        data = image.read_bytes()  # noqa: ASYNC240 - a test
         self.downgrades.append(downgrade)
         what, _, version = data.decode().partition(" ")
         chip = self._chips[name]
@@ -61,7 +60,9 @@ class Chips:
         done = self._received.get(name, b"")
         at = len(done) if data.startswith(done) else 0
         while at < len(data):
-            await self.gate.wait()
+            await asyncio.sleep(0)
+            if 0 <= self.pause_at <= at:
+                await asyncio.Event().wait()
             if not self._chips[name].connected or self._pulled(at):
                 return Result(Ending.LOST, "LinkLost", f"no answer at byte {at}")
             self.sent += len(data[at : at + CHUNK])
