@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.attached import PropertyKeeper
 from edge.boot import WATCHDOG_SECONDS, Boot
 from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
@@ -34,9 +35,12 @@ from edge.update.reconciler import FirmwareReconciler
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
+from hal import clock
 from hal.board import Board
+from hal.composite import CompositeBoard
 
 if TYPE_CHECKING:
+    from hal.link.board import McuBoard
     from hal.linux.watchdog import Watchdog
 
 CACHE_LIMIT = 256 << 20
@@ -108,7 +112,6 @@ class _Agent:
             boot_id=os.urandom(8).hex(),
             labels=config.labels,
             board=board.name,
-            resources=board.resources(),
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
@@ -129,6 +132,9 @@ class _Agent:
         self._firmware.changed = self._uplink.notify
         self._node.firmware = self._firmware
         self._node.notify = self._uplink.notify
+        self._node.resources = board.resources
+        for device in _attached(board):
+            device.property_reported = PropertyKeeper(store.outbox, clock).keep
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None
@@ -213,6 +219,15 @@ def _keeper(config: AgentConfig, timekeeper: Timekeeper) -> Keeper | None:
         config.name, config.cloud, config.token, config.ca_pin, labels=config.labels
     )
     return Keeper(settings, config.state / "identity", timekeeper)
+
+
+def _attached(board: Board) -> "list[McuBoard]":
+    """The microcontrollers of a board."""
+    if not isinstance(board, CompositeBoard):
+        return []
+    from hal.link.board import McuBoard  # noqa: PLC0415 - only boards with one pay for it
+
+    return [part for part in board.parts if isinstance(part, McuBoard)]
 
 
 def _open_board(path: Path | None) -> Board:

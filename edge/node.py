@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from edge.attached import PREFIX
 from edge.boot import Boot
 from edge.logbuffer import LogBuffer
 from edge.secrets import SecretKeeper
@@ -46,7 +47,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str
     labels: Mapping[str, str]
     board: str
-    resources: Sequence[str]
 
 
 class _TimedOutbox:
@@ -88,6 +88,8 @@ class Node:
         """Called when a status changed; the uplink's, once there is one."""
         self.proven: Callable[[str], None] = lambda _digest: None
         """Called on a thread with the digest of a module that runs well."""
+        self.resources: Callable[[], Sequence[str]] = list
+        """Names that can be granted now; any thread."""
         self.trust: Callable[[], tuple[int, bool]] = lambda: (0, False)
         """Version of the root of trust, and whether unsigned apps run."""
         self._store = store
@@ -130,7 +132,7 @@ class Node:
             revision=self._store.desired.revision,
             labels=dict(identity.labels),
             board=identity.board,
-            resources=list(identity.resources),
+            resources=list(self.resources()),
             root=self.trust()[0],
             unsigned=self.trust()[1],
         )
@@ -212,7 +214,11 @@ class Node:
         self._refused.clear()
         for item in self._store.desired.items():
             try:
-                if item.kind == APP:
+                if item.kind == APP and item.name.startswith(PREFIX):
+                    self._refused[item.kind, item.name] = (
+                        f"names with {PREFIX} are of microcontrollers: give the app another"
+                    )
+                elif item.kind == APP:
                     apps[item.name] = (decode_app_spec(item.spec), item.generation)
                 elif item.kind == FIRMWARE and self.firmware is not None:
                     firmware[item.name] = (decode_firmware_spec(item.spec), item.generation)

@@ -19,6 +19,8 @@ CACHE = ROOT / ".cache/boards"
 FLASH_BYTES = 16 << 20
 FILES_AT = 1 << 20
 """Where its file system begins."""
+SLOTS_AT = 2 << 20
+"""Where the first image lies."""
 LEDS = 0x40028000
 PATIENCE = 60.0
 _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
@@ -77,6 +79,12 @@ class Mcu:
         where = {"path": "/machine/peripheral/probe", "property": "temperature"}
         self._monitor("qom-set", where | {"value": round(celsius * 1000)})
 
+    def overhear(self) -> bool:
+        """Take what it says on its link and say nothing: an emulated line that nobody reads stands still."""
+        while select.select([self.link], [], [], 0)[0]:
+            assert self.link.recv(4096), "the device is gone"
+        return True
+
     def led(self, number: int) -> bool:
         """Whether a lamp is lit, seen from outside."""
         said = self._monitor("human-monitor-command", {"command-line": f"xp /1wx {LEDS:#x}"})
@@ -100,8 +108,18 @@ class Mcu:
 
 
 @contextmanager
-def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
-    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there."""
+def mcu(
+    programs: Programs, flash: Path, *, sensor: int = Tmp105().address, eeprom: int | None = None
+) -> Iterator[Mcu]:
+    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there.
+
+    `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory.
+    """
+    memories = (
+        []
+        if eeprom is None
+        else ["-device", f"at24c-eeprom,bus=i2c,address={eeprom},rom-size=256"]
+    )
     elf = firmware("mps2", CACHE, print)
     if not flash.exists():
         with flash.open("wb") as file:
@@ -123,7 +141,8 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
                     *("-serial", "chardev:console"),
                     *("-chardev", f"socket,id=link,path={place}/link", "-serial", "chardev:link"),
                     *("-qmp", f"unix:{qmp},server=on,wait=off"),
-                    *("-device", f"tmp105,id=probe,bus=i2c,address={Tmp105().address}"),
+                    *("-device", f"tmp105,id=probe,bus=i2c,address={sensor}"),
+                    *memories,
                 ],
             ),
             stdin=subprocess.DEVNULL,
