@@ -245,6 +245,11 @@ def _open_board(path: Path | None) -> Board:
     return LinuxBoard(discover())
 
 
-def _microcontrollers(_board: Board) -> Microcontrollers:
-    """Those that the board file names."""
-    return NoMicrocontrollers()
+def _microcontrollers(board: Board) -> Microcontrollers:
+    """Those that the board file names, as updates see them."""
+    chips = _attached(board)
+    if not chips:
+        return NoMicrocontrollers()
+    from edge.update.overlink import LinkedMicrocontrollers  # noqa: PLC0415 - as above
+
+    return LinkedMicrocontrollers([chip.link for chip in chips])
