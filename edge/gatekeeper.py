@@ -168,7 +168,8 @@ class Gatekeeper:
         kept = _Name(floor=record.floor, admitted=admitted[:ADMITTED_LIMIT])
         if kept != record:
             await asyncio.to_thread(self._keep, name, kept)
-        self._versions[asked.digest] = (name, found.version)
+        code = spec.code_digest if isinstance(spec, DesiredApp) else asked.digest
+        self._versions[code] = (name, found.version)
         return found
 
     async def _judge(self, asked: Question, key: bytes) -> Admitted:
