@@ -154,11 +154,10 @@ def _value(where: str, value: object, rule: tuple[str, float, float, object]) ->
             return value
         raise ConfigError(f"{where}: must be text of {low} to {high} characters")
     a_what = "an integer" if what == "integer" else "a number"
-    is_one = isinstance(value, int) if what == "integer" else isinstance(value, (int, float))
-    if isinstance(value, bool) or not is_one:
-        raise ConfigError(f"{where}: must be {a_what} from {low} to {high}")
-    if low <= value <= high:
-        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        fits = isinstance(value, int) or what == "number"
+        if fits and low <= value <= high:
+            return value
     raise ConfigError(f"{where}: must be {a_what} from {low} to {high}")
 
 

@@ -111,8 +111,13 @@ def test_the_kinds_have_the_defaults_that_their_page_tells():
     }
     assert made["fan"] == {"kind": "pwm", "pin": "GP15", "freq": 1000, "safe": 0}
     assert made["attic"] == {
-        **{"kind": "bme280", "bus": "probe", "address": 0x76, "every": 1000},
-        **{"temperature": 0.1, "humidity": 0.5, "pressure": 20},
+        "kind": "bme280",
+        "bus": "probe",
+        "address": 0x76,
+        "every": 1000,
+        "temperature": 0.1,
+        "humidity": 0.5,
+        "pressure": 20,
     }
     assert names_of(made) == [
         "tank",
