@@ -98,7 +98,8 @@ def checked(config: object) -> dict[str, object]:
     entries = {
         name: _property(f"properties.{name}", entry, buses) for name, entry in properties.items()
     }
-    _count("properties", dict.fromkeys(names_of(entries)), PROPERTIES_LIMIT)
+    named: dict[object, object] = dict.fromkeys(names_of(entries))
+    _count("properties", named, PROPERTIES_LIMIT)
     made["properties"] = entries
     for name, rule in _WHOLE.items():
         made[name] = _value(name, given.get(name, DEFAULT[name]), rule)
