@@ -13,6 +13,7 @@ def add(verbs: "Verbs") -> None:
     _image(verbs)
     _package(verbs)
     _firmware(verbs)
+    _runtime(verbs)
     _emulate(verbs)
 
 
@@ -121,6 +122,17 @@ def _firmware(verbs: "Verbs") -> None:
         "-o", "--output", type=Path, metavar="FILE", help="skerry-PORT.elf unless said"
     )
     build.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
+
+
+def _runtime(verbs: "Verbs") -> None:
+    does = verbs.group("app")
+    runtime = does.verb("runtime", "boards.python_guest:build", "build the runtime of Python apps")
+    runtime.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="python.wasm unless said"
+    )
+    runtime.add_argument(
         "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
     )
 

@@ -55,9 +55,24 @@ WHEELS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "msgspec/json.py": (("from ._json_schema import schema, schema_components\n", ""),),
 }
 """The same in wheels: of msgspec, what describes types to other programs, and other formats."""
-_DATETIME = "datetime.py"
-_DATETIME_IN_C = "from _datetime import *\nfrom _datetime import __doc__\n"
-"""What later versions of CPython have: the same in Python is defined first, and thrown away."""
+REPLACED: Mapping[str, str] = {
+    # As later versions of CPython have it: the same in Python is defined first, and thrown away.
+    "datetime.py": "from _datetime import *\nfrom _datetime import __doc__\n",
+    # msgspec asks for these types when it is imported, and for no value of them: 0.5 MiB.
+    "decimal.py": (
+        "class Decimal:\n"
+        "    def __init__(self, *_):\n"
+        "        raise NotImplementedError('this board has no decimal numbers')\n"
+    ),
+    "uuid.py": (
+        "import enum\n"
+        "SafeUUID = enum.Enum('SafeUUID', 'safe unsafe unknown')\n"
+        "class UUID:\n"
+        "    def __init__(self, *_, **__):\n"
+        "        raise NotImplementedError('this board has no UUIDs: os.urandom')\n"
+    ),
+}
+"""Modules of the standard library that are written anew."""
 
 
 def cut_library(library: Path) -> None:
@@ -66,7 +81,8 @@ def cut_library(library: Path) -> None:
         file = library / name
         file.write_text(pruned(file.read_text(), words))
     _change(library, CHANGED)
-    (library / _DATETIME).write_text(_DATETIME_IN_C)
+    for name, text in REPLACED.items():
+        (library / name).write_text(text)
 
 
 def cut_wheels(site: Path) -> None:

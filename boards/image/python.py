@@ -26,7 +26,7 @@ UNUSED = frozenset(_UNUSED.split())
 """Packages and modules of the standard library that nothing on a board imports."""
 UNUSED_NATIVE = ("_codecs_", "_curses", "_dbm", "_sqlite3", "_test", "_xx", "xx", "nis", "audioop",
     "ossaudiodev", "readline", "_ctypes_test", "_multibytecodec", "_crypt", "_lsprof", "_tkinter",
-    "_multiprocessing", "_posixshmem", "_bz2", "_lzma")  # fmt: skip
+    "_multiprocessing", "_posixshmem", "_bz2", "_lzma", "_decimal", "_uuid")  # fmt: skip
 """Beginnings of extension modules left out; with them go a dozen libraries."""
 
 

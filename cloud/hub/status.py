@@ -105,6 +105,7 @@ async def _store_attached(objects: Objects, node: str, item: StatusItem, _now: d
             id=each.id,
             board=each.board,
             version=each.version,
+            slot=each.slot,
             connected=each.connected,
             since=_moment(each.since_ns) if each.since_ns else None,
             last_rollback=each.rollback,

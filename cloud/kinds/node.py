@@ -51,6 +51,7 @@ class Microcontroller(Model, frozen=True, kw_only=True):
     board: str = ""
     version: str = ""
     """Of the firmware it runs."""
+    slot: str = ""
     connected: bool = False
     since: datetime | None = None
     """When it became connected, or was lost, by the node's clock."""

@@ -92,6 +92,8 @@ class Microcontroller(Struct, frozen=True, kw_only=True):
     board: Text = ""
     version: Text = ""
     """Of the firmware it runs, as it says itself."""
+    slot: Text = ""
+    """Where it runs from, if it has two."""
     connected: bool = False
     since_ns: int = 0
     """When it became connected, or was lost."""

@@ -2,7 +2,8 @@
 
 Requests are SMP. Group 0 is mcumgr's: echo and reset. Group 64 is ours:
 
-    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n}
+    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n,
+                  "fw": as `update.brief`, where there is a bootloader}
     PROPERTY  read {"p": name} → {"v": value}; write {"p": name, "v": value} → {"v": value}
     CONFIG    read {} → {"c": map}; write {"c": map} → {}
     LOG       read {"from": n} → {"l": [[number, ms, text] …]}
@@ -17,12 +18,13 @@ import asyncio
 import gc
 import os
 import time
-from binascii import crc32
+from binascii import crc32, hexlify
 
 from firmware.device.bus import Lender, TakenError
 from firmware.device.config import DEFAULT, ConfigError, checked
 from firmware.device.log import Log
 from firmware.device.properties import make_buses, make_properties
+from firmware.device.update import RefusedError
 from firmware.link import cbor, session, smp
 from firmware.link.errors import BusyError, LinkError
 
@@ -70,15 +72,20 @@ class Clock:
 class Device:
     """Belongs to one event loop."""
 
-    def __init__(self, machine, uart, version, name="device", pins=(), buses=None):
-        """`uart`: the line to the node, a stream. `pins`, `buses`: names of what apps may use."""
+    def __init__(self, machine, uart, version, name="device", pins=(), buses=None, update=None):
+        """`uart`: the line to the node, a stream. `pins`, `buses`: names of what apps may use.
+
+        `update`: where there is a bootloader.
+        """
         self._machine = machine
         self._reader = asyncio.StreamReader(uart)
         self._writer = asyncio.StreamWriter(uart, {})
         self._clock = Clock()
         self.log = Log()
-        nonce = crc32(f"{name} {_count_start()}".encode()) or 1
         who = {"name": name, "firmware": version, "link": 1}
+        if hasattr(machine, "unique_id"):
+            who["id"] = hexlify(machine.unique_id()).decode()
+        nonce = crc32(f"{who} {_count_start()}".encode() + _chance()) or 1
         self._session = session.Session(nonce, who, self._clock.now())
         self._pending = {}
         self._backlog = False
@@ -90,6 +97,7 @@ class Device:
         self._properties = {}
         self._down_since = self._clock.now()
         self._is_safe = True
+        self._configured = False
         self._ticked = self._clock.now()
         self._wake = asyncio.Event()
         self._edges = asyncio.ThreadSafeFlag()
@@ -107,13 +115,25 @@ class Device:
             (smp.READ, GROUP, LOG): self._tell,
         }
         self._requests.update(self._lender.requests)
+        self._update = update
+        if update:
+            self._requests.update(update.requests)
+            update.readable = self._readable
 
     async def run(self):
         """Until the power goes."""
         self._load()
-        self._dog = self._machine.WDT(timeout=self._config["watchdog"])
+        self._dog = self._watchdog()
         self._say(f"started, cause {self._machine.reset_cause()}")
         await asyncio.gather(self._receive(), self._keep(), self._send(), self._notice_edges())
+
+    def _watchdog(self):
+        """As configured; where hardware cannot count so far, the longest that all can."""
+        try:
+            return self._machine.WDT(timeout=self._config["watchdog"])
+        except ValueError:
+            self._say(f"the watchdog bites after {DEFAULT['watchdog']} ms: it counts no further")
+            return self._machine.WDT(timeout=DEFAULT["watchdog"])
 
     # --- the link --------------------------------------------------------------------------------
 
@@ -135,6 +155,7 @@ class Device:
             self._session.tick(now)
             self._take_events()
             self._make_safe(now)
+            self._judge(now)
             self._dog.feed()
             self._wake.set()
             await asyncio.sleep_ms(max(1, min(200, self._session.due() - now)))
@@ -213,6 +234,12 @@ class Device:
             self._properties[name].make_safe()
             self._look(name)
 
+    def _judge(self, now):
+        """Keep an image that is on trial, or give it back."""
+        fit = self._session.up, self._configured, self._readable(), self._properties
+        if self._update and self._update.judge(now, *fit):
+            self._machine.reset()
+
     # --- requests --------------------------------------------------------------------------------
 
     def _answer(self, operation, group, command, content):
@@ -229,8 +256,8 @@ class Device:
                 "rsn": f"errno {error.args[0]}",
                 "errno": error.args[0],
             }
-        except TakenError as error:
-            return {"rc": smp.BUSY, "rsn": str(error)}
+        except (TakenError, RefusedError) as error:
+            return {"rc": (error.args + (smp.BUSY,))[1], "rsn": error.args[0]}
         except (ValueError, TypeError) as error:
             return {"rc": smp.INVALID, "rsn": str(error)[:200]}
 
@@ -255,13 +282,16 @@ class Device:
 
     def _state(self, _content):
         values = {name: self._last[name].get("v") for name in self._last}
-        return {
+        told = {
             "p": values,
             "up": self._clock.now(),
             "free": gc.mem_free(),
             "cause": self._machine.reset_cause(),
             "log": self.log.next,
         }
+        if self._update:
+            told["fw"] = self._update.brief()
+        return told
 
     def _configure(self, content):
         config = checked(content.get("c"))
@@ -269,6 +299,9 @@ class Device:
         _replace(CONFIG_FILE, cbor.encode(config))
         self._say(f"configured: {made} properties")
         return {}
+
+    def _readable(self):
+        return [name for name in self._last if "v" in self._last[name]]
 
     async def _reset(self):
         await asyncio.sleep_ms(100)  # the answer is on its way
@@ -293,7 +326,12 @@ class Device:
         self._lender.configure(config, buses)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
+        self._configured = True
         self._pending, self._last = {}, {}
         self._samplers = [
             asyncio.create_task(self._sample(name, properties[name])) for name in properties
@@ -334,6 +372,11 @@ def _replace(name, data):
     with open(name + ".part", "wb") as file:
         file.write(data)
     os.rename(name + ".part", name)
+
+
+def _chance():
+    """Random bytes where there is a source of them."""
+    return os.urandom(8) if hasattr(os, "urandom") else b""
 
 
 def _count_start():

@@ -49,5 +49,5 @@ void gc_collect(void) {
 void nlr_jump_fail(void *value) {
     (void)value;
     mp_printf(&mp_plat_print, "an exception that nobody catches: reset\n");
-    board_reset(RESET_HARD);
+    board_reset(RESET_FAULT);
 }

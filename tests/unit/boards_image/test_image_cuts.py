@@ -1,6 +1,7 @@
 """The standard library and wheels as a board has them: smaller, and still doing what is asked."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from boards.image.cuts import CHANGED, KEPT, cut_library, cut_wheels
+from boards.image.cuts import CHANGED, KEPT, REPLACED, cut_library, cut_wheels
 from boards.image.errors import BuildError
+from tests.support.system import ROOT
 
 PROGRAM = """
 import asyncio, dataclasses, datetime, json, pathlib, subprocess, sys
@@ -45,7 +47,7 @@ print(json.dumps({
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    for name in (*KEPT, *CHANGED, "datetime.py"):
+    for name in (*KEPT, *CHANGED, *REPLACED):
         shutil.copyfile(Path(sysconfig.get_path("stdlib")) / name, tmp_path / name)
     return tmp_path
 
@@ -84,9 +86,10 @@ def test_a_library_of_another_version_stops_the_build(library: Path):
         cut_library(library)
 
 
-def test_msgspec_packs_without_what_describes_types(tmp_path: Path):
-    shutil.copytree(Path(msgspec.__file__).parent, tmp_path / "msgspec")
-    cut_wheels(tmp_path)
+def test_msgspec_packs_without_what_describes_types(library: Path):
+    shutil.copytree(Path(msgspec.__file__).parent, library / "msgspec")
+    cut_wheels(library)
+    cut_library(library)
     program = """
 import msgspec
 class Point(msgspec.Struct):
@@ -94,6 +97,14 @@ class Point(msgspec.Struct):
 for kind in (msgspec.json, msgspec.msgpack):
     assert kind.decode(kind.encode(Point(1)), type=Point) == Point(1)
 assert msgspec.structs.asdict(Point(1)) == {"x": 1}
-print(msgspec.__file__, "msgspec.inspect" in sys.modules)
+print(msgspec.__file__, *sorted({"msgspec.inspect", "_decimal", "_uuid"} & sys.modules.keys()))
 """
-    assert python(program, tmp_path).split() == [str(tmp_path / "msgspec/__init__.py"), "False"]
+    assert python(program, library).split() == [str(library / "msgspec/__init__.py")]
+
+
+@pytest.mark.parametrize("use", ["uuid.uuid4", "decimal.Decimal"])
+def test_nothing_on_a_board_makes_what_is_replaced(use: str):
+    module, _, name = use.partition(".")
+    sources = [file for part in ("edge", "hal") for file in (ROOT / part).rglob("*.py")]
+    asks = re.compile(rf"^\s*(import|from) {module}\b|\b{name}\(", re.MULTILINE)
+    assert [str(file) for file in sources if asks.search(file.read_text())] == []
