@@ -70,8 +70,8 @@ async def main(config: AgentConfig) -> int:
         await _Agent(config, board, store, engine).run(stopping)
     finally:
         engine.close()
+        board.close()  # what is attached reports into the store
         store.close()
-        board.close()
     return 0
 
 

@@ -7,7 +7,10 @@ OWN = ("edge", "hal", "firmware")
 """Packages that a board runs; with `skerry.py`, the command line."""
 DESK = ("apptest.py", "hollow.py", "hollownode.py", "hollowtally.py", "scenario.py")
 """Modules behind verbs of a developer's desk: testing apps, loading a cloud."""
-_FIRMWARE = {"firmware": ("ports",), "device": ("app.py", "bus.py", "log.py", "properties.py")}
+_FIRMWARE = {
+    "firmware": ("boot", "drivers", "ports", "manifest.py"),
+    "device": ("app.py", "bus.py", "log.py", "properties.py", "start.py", "update.py"),
+}
 """By folder of firmware: what only a microcontroller runs. A node speaks the link."""
 
 

@@ -6,7 +6,43 @@ import select
 import socket
 import threading
 import tty
+from collections.abc import Iterator
 from pathlib import Path
+
+
+def carry(near: int, far: int, stop: threading.Event) -> None:
+    """Bytes between two descriptors, both ways, until `stop`; who lost its power says nothing."""
+    while not stop.is_set():
+        ready, _, _ = select.select([near, far], [], [], 0.05)
+        for one, other in ((near, far), (far, near)):
+            if one in ready and not _passed(one, other):
+                stop.wait()
+
+
+def _passed(one: int, other: int) -> bool:
+    """Whether there may be more."""
+    try:
+        data = os.read(one, 4096)
+        while data:
+            data = data[os.write(other, data) :]
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def joined(near: socket.socket, far: socket.socket) -> Iterator[None]:
+    """Two serial ports, as sockets, with a cable between them."""
+    stop = threading.Event()
+    thread = threading.Thread(target=carry, args=(near.fileno(), far.fileno(), stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class TtyCable:
@@ -25,7 +61,9 @@ class TtyCable:
         tty.setraw(slave)
         self._ends = master, slave
         self._stop.clear()
-        self._thread = threading.Thread(target=self._carry, args=(master, far), daemon=True)
+        self._thread = threading.Thread(
+            target=carry, args=(master, far.fileno(), self._stop), daemon=True
+        )
         self._thread.start()
         self.node.symlink_to(os.ttyname(slave))
 
@@ -43,15 +81,3 @@ class TtyCable:
     def close(self) -> None:
         if self._ends is not None:
             self.pull()
-
-    def _carry(self, master: int, far: socket.socket) -> None:
-        while not self._stop.is_set():
-            ready, _, _ = select.select([master, far], [], [], 0.05)
-            with contextlib.suppress(OSError):  # a microcontroller without power says nothing
-                if master in ready:
-                    far.sendall(os.read(master, 4096))
-                if far in ready:
-                    data = far.recv(4096)
-                    if not data:
-                        self._stop.wait()
-                    os.write(master, data)
