@@ -34,15 +34,17 @@ ACCEPTED = {
 }
 """Functions that keep 64 bits while they call, and what those bits are. Each was looked into."""
 _LOCK = ("package.json", "package-lock.json")
-_BESIDE = ("typings",)
+_BESIDE = ("typings", "build")
 """Folders of the port that no build reads."""
+HOME = PORT / "build" / MADE
+"""Where `skerry app build` looks for it."""
 _TOOLS = {"make": "make", "gcc": "gcc", "node": "nodejs", "npm": "npm"}
 
 
 def build(args: Namespace) -> None:
     """Build the runtime of Python apps."""
     made = runtime(args.cache.absolute(), _say)
-    out: Path = args.output or Path(MADE)
+    out: Path = args.output or HOME
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, out)
     print(f"{out}  {out.stat().st_size} bytes")
