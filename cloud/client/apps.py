@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cloud.client import output
 from cloud.client.api import Client, Json
-from cloud.client.built import load
+from cloud.client.built import Built, load
 from cloud.client.errors import ClientError, InputError
 from cloud.client.registry import Reference, app_manifest, digest_of, push, signatures
 from cloud.client.signing import sign_app
@@ -19,7 +19,7 @@ from cloud.client.signing import sign_app
 def push_app(args: Namespace) -> None:
     """Push a built app and print its reference."""
     with Client(args.cloud) as client:
-        reference, digest = _push(client, Path(args.directory), args.tag, args)
+        reference, digest = push_built(client, load(Path(args.directory)), args.tag, args)
     if args.output == "table":
         print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
     else:
@@ -32,7 +32,7 @@ def deploy(args: Namespace) -> None:
     with Client(args.cloud) as client:
         directory = Path(args.app)
         if directory.is_dir():
-            reference, digest = _push(client, directory, None, args)
+            reference, digest = push_built(client, load(directory), None, args)
             pinned: Json = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
@@ -40,7 +40,10 @@ def deploy(args: Namespace) -> None:
             new, old = ("digest", "reference") if is_digest else ("reference", "digest")
             pinned = {new: reference.version, old: None}
         name = args.name or reference.repository.rsplit("/", 1)[-1]
-        body = _app(name, {"repository": reference.repository, **pinned}, args)
+        body = app_body(name, {"repository": reference.repository, **pinned}, args)
+        if args.selector:
+            labels = pairs(args.selector.split(","), "--selector")
+            body["spec"]["selector"] = {"matchLabels": labels}
         found, verb = client.apply(body)
         if not args.wait:
             _say(f"app/{name} {verb}", args)
@@ -51,10 +54,10 @@ def deploy(args: Namespace) -> None:
         output.show(found, args.output)
 
 
-def _push(
-    client: Client, directory: Path, tag: str | None, args: Namespace
+def push_built(
+    client: Client, app: Built, tag: str | None, args: Namespace, *, quiet: bool = False
 ) -> tuple[Reference, str]:
-    app = load(directory)
+    """Sign and push an app; where it is then, and the digest that pins it."""
     version = tag or app.manifest.version.replace("+", "_")
     reference = Reference.parse(f"{app.manifest.name}:{version}")
     body = app_manifest(app.manifest_json, app.module, app.files)
@@ -65,7 +68,7 @@ def _push(
         unit="B",
         unit_scale=True,
         desc=f"push {reference.repository}:{reference.version}",
-        disable=None,  # quiet when not a terminal
+        disable=quiet or None,  # None: quiet when not a terminal
     ) as bar:
         digest = push(
             *(client, reference, app.manifest_json, app.module),
@@ -76,10 +79,9 @@ def _push(
     return reference, digest
 
 
-def _app(name: str, artifact: Json, args: Namespace) -> Json:
+def app_body(name: str, artifact: Json, args: Namespace) -> Json:
+    """The App that the options describe, as far as they do."""
     spec: Json = {"artifact": artifact}
-    if args.selector:
-        spec["selector"] = {"matchLabels": pairs(args.selector.split(","), "--selector")}
     if args.grant:
         spec["grants"] = pairs(args.grant, "--grant")
     if args.twin:

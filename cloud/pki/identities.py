@@ -63,8 +63,13 @@ class Identities:
         async def needs(node: str, repository: str, digest: str) -> bool:
             query = Query(fields=parse_fields(f"spec.node={node}", ("spec.node",)))
             wanted = (await objects.list(AppInstance, query)).items
-            modules = (instance.spec.desired.module for instance in wanted)
-            return any((each.repository, each.digest) == (repository, digest) for each in modules)
+            blobs = {
+                (blob.repository, blob.digest)
+                for instance in wanted
+                for blob in (instance.spec.desired.module, instance.spec.desired.files)
+                if blob is not None
+            }
+            return (repository, digest) in blobs
 
         return NodeRules(self.enrolment, needs, self._clock)
 

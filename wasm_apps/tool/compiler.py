@@ -15,7 +15,7 @@ from pathlib import Path
 from wasm_apps.tool.errors import CompileError, ModuleError, ToolchainError
 from wasm_apps.tool.module import check_runs_on_a_node
 from wasm_apps.tool.project import HOME, Language, Project, open_project
-from wasm_apps.tool.python import build_python
+from wasm_apps.tool.python import FindRuntime, build_python
 
 TARGET = "wasm32-wasi"
 STACK_BYTES = 32768
@@ -25,14 +25,21 @@ TIMEOUT = 600.0
 _ERROR = re.compile(r"^(?P<file>.+?):\d+:\d+: (?:fatal )?error:", re.MULTILINE)
 
 
-def build(directory: Path, say: Callable[[str], None] = lambda _: None) -> Path:
+def build(
+    directory: Path,
+    say: Callable[[str], None] = lambda _: None,
+    find_runtime: FindRuntime | None = None,
+) -> Path:
     """Build the project in a folder; what it made, `build/NAME.wasm` or of Python `build/NAME.files`.
 
-    `say` takes the compiler's warnings, and word of the slow first run.
+    `say` takes the compiler's warnings, and word of the slow first run; `find_runtime` gives the
+    module that runs Python.
     """
     project = open_project(directory.resolve())
     if project.language is Language.PYTHON:
-        return build_python(project, say)
+        if find_runtime is None:
+            raise ToolchainError("the Python runtime is not here; `skerry app build` has it")
+        return build_python(project, say, find_runtime)
     if importlib.util.find_spec("ziglang") is None:
         raise ToolchainError("`ziglang` is not installed: pip install 'skerry[apps]'")
     cache = cache_directory()

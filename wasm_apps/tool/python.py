@@ -5,26 +5,26 @@ app in Python, so the registry and a node keep it once. Nothing is compiled: Mic
 on the node in a millisecond, and a traceback then names file and line of the source.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from wasm_apps.tool.errors import CompileError, ProjectError, ToolchainError
+from wasm_apps.tool.errors import CompileError, ProjectError
 from wasm_apps.tool.module import check_runs_on_a_node
-from wasm_apps.tool.project import HOME, Project
+from wasm_apps.tool.project import Project
 
-RUNTIME = "SKERRY_PYTHON_RUNTIME"
-"""In the environment: a runtime of one's own in place of the one that comes with Skerry."""
+Say = Callable[[str], None]
+FindRuntime = Callable[[Say], Path]
+"""Gives the module that runs Python, and says when it has to make it first."""
 _MPY = b"M\x06"
 """First bytes of MicroPython's bytecode, version 6 (tools/mpy-tool.py)."""
 
 
-def build_python(project: Project, say: Callable[[str], None]) -> Path:
+def build_python(project: Project, say: Say, find_runtime: FindRuntime) -> Path:
     """Check and pack the project; the packed files' path. CompileError names file and line."""
     files = read_sources(project.directory / "src")
     _check(files, say)
-    runtime = python_runtime().read_bytes()
+    runtime = find_runtime(say).read_bytes()
     check_runs_on_a_node(runtime)
     project.output.parent.mkdir(exist_ok=True)
     for path, content in (
@@ -35,15 +35,6 @@ def build_python(project: Project, say: Callable[[str], None]) -> Path:
         fresh.write_bytes(content)
         fresh.replace(path)
     return project.output
-
-
-def python_runtime() -> Path:
-    """The module that runs Python."""
-    given = os.environ.get(RUNTIME)
-    runtime = Path(given) if given else HOME / "python" / "build" / "python.wasm"
-    if not runtime.is_file():
-        raise ToolchainError(f"{runtime}: the Python runtime is not there; name one in {RUNTIME}")
-    return runtime
 
 
 def read_sources(folder: Path) -> dict[str, bytes]:
@@ -76,7 +67,7 @@ def _head(major: int, value: int) -> bytes:
     return bytes([major << 5 | 24 + power]) + value.to_bytes(1 << power)
 
 
-def _check(files: Mapping[str, bytes], say: Callable[[str], None]) -> None:
+def _check(files: Mapping[str, bytes], say: Say) -> None:
     wrong: dict[str, str] = {}
     for name, content in files.items():
         if name.endswith(".py") and (problem := _python_problem(name, content, say)):
@@ -90,7 +81,7 @@ def _check(files: Mapping[str, bytes], say: Callable[[str], None]) -> None:
         raise CompileError(f"{told}\nthe app does not build: {errors} in {where}")
 
 
-def _python_problem(name: str, source: bytes, say: Callable[[str], None]) -> str:
+def _python_problem(name: str, source: bytes, say: Say) -> str:
     """What CPython's parser finds wrong; MicroPython knows a little less, and says so at the start."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")

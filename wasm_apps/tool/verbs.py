@@ -23,3 +23,4 @@ def _app(verbs: "Verbs") -> None:
         "compile an app to WebAssembly, or check and pack one in Python",
     )
     build.add_argument("directory", type=Path, nargs="?", default=Path(), help="the app")
+    build.set_defaults(find_runtime=verbs.python_runtime)
