@@ -15,7 +15,7 @@ import asyncio
 import gc
 import os
 import time
-from binascii import crc32
+from binascii import crc32, hexlify
 
 from firmware.device.config import DEFAULT, ConfigError, checked
 from firmware.device.log import Log
@@ -57,8 +57,10 @@ class Device:
         self._writer = asyncio.StreamWriter(uart, {})
         self._clock = Clock()
         self.log = Log()
-        nonce = crc32(f"{name} {_count_start()}".encode()) or 1
         who = {"name": name, "firmware": version, "link": 1}
+        if hasattr(machine, "unique_id"):
+            who["id"] = hexlify(machine.unique_id()).decode()
+        nonce = crc32(f"{who} {_count_start()}".encode() + _chance()) or 1
         self._session = session.Session(nonce, who, self._clock.now())
         self._pending = {}
         self._last = {}
@@ -84,9 +86,17 @@ class Device:
     async def run(self):
         """Until the power goes."""
         self._load()
-        self._dog = self._machine.WDT(timeout=self._config["watchdog"])
+        self._dog = self._watchdog()
         self._say(f"started, cause {self._machine.reset_cause()}")
         await asyncio.gather(self._receive(), self._keep(), self._send())
+
+    def _watchdog(self):
+        """As configured; where hardware cannot count so far, the longest that all can."""
+        try:
+            return self._machine.WDT(timeout=self._config["watchdog"])
+        except ValueError:
+            self._say(f"the watchdog bites after {DEFAULT['watchdog']} ms: it counts no further")
+            return self._machine.WDT(timeout=DEFAULT["watchdog"])
 
     # --- the link --------------------------------------------------------------------------------
 
@@ -224,6 +234,10 @@ class Device:
         properties = make_properties(self._machine, config)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
         self._pending, self._last = {}, {}
         self._samplers = [
@@ -265,6 +279,11 @@ def _replace(name, data):
     with open(name + ".part", "wb") as file:
         file.write(data)
     os.rename(name + ".part", name)
+
+
+def _chance():
+    """Random bytes where there is a source of them."""
+    return os.urandom(8) if hasattr(os, "urandom") else b""
 
 
 def _count_start():

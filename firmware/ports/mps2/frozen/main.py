@@ -1,14 +1,6 @@
-# The device, on the second serial port. Ctrl-C on the console stops it: for three minutes, then the
-# watchdog starts it again.
-import asyncio
-
+# The device, on the second serial port.
 import machine
 
-from firmware.device.app import Device
+from firmware.device.start import serve
 
-VERSION = "0.1.0"
-
-try:
-    asyncio.run(Device(machine, machine.UART(1), VERSION, "mps2").run())
-except KeyboardInterrupt:
-    machine.WDT(timeout=171_000)
+serve(machine.UART(1), "mps2")
