@@ -60,7 +60,7 @@ class Pi(Node):
 
 @contextmanager
 def pi(image: Path, cloud: Cloud, programs: Programs, keys: Path) -> Iterator[Pi]:
-    """A Raspberry Pi called barn at site=barn, not yet on: a TMP105, and `mcu` on serial0.
+    """A Raspberry Pi called barn at site=barn, not yet on: two TMP105, and `mcu` on serial0.
 
     It joins with a token, and runs what the keys in `keys` (`skerry keys init`) signed.
     """
@@ -73,6 +73,7 @@ def pi(image: Path, cloud: Cloud, programs: Programs, keys: Path) -> Iterator[Pi
             *("--trust-root", str(keys / "root.cose")),
         )
         machine, media = emulated(board_of(card), card, Path(place))
-        fittings = Fittings(sensors=(Tmp105(),), ports=("mcu",))
+        sensors = (Tmp105(), Tmp105(name="room", address=0x49))
+        fittings = Fittings(sensors=sensors, ports=("mcu",))
         with Board(machine, media, programs, fittings) as board:
             yield Pi(board)
