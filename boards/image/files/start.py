@@ -11,9 +11,12 @@ from pathlib import Path
 
 from edge.config import AgentConfig
 from edge.launch import launch_on_board
+from hal.boardfile import load_board
+from hal.errors import HalError
 
 FACTS = Path("/run/skerry")
-BOARD = Path("/etc/skerry/board.toml")
+BOARDS = (FACTS / "board.toml", Path("/etc/skerry/board.toml"))
+"""With the microcontrollers that skerry.toml names, and the image's own."""
 STATE = Path("/data/agent")
 ROOTS = (Path("/boot/root.cose"), FACTS / "root.cose")
 """The root of trust, whose signatures count here: put beside skerry.toml, or written in it."""
@@ -34,7 +37,7 @@ def main() -> int:
         token=cloud.get("token") if "url" in cloud else None,
         ca_pin=cloud.get("ca-pin") if "url" in cloud else None,
         labels=settings["node"].get("labels", {}),
-        board=BOARD if BOARD.exists() else None,
+        board=_board(),
         state=STATE,
         runtime=FACTS / "agent",
         boot_facts=FACTS,
@@ -44,6 +47,19 @@ def main() -> int:
     seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
     _say(f"agent of {name} starts {seconds:.1f} s after the kernel")
     return launch_on_board(config)
+
+
+def _board() -> Path | None:
+    """The first that is right: a wrong word about a microcontroller costs no more than that."""
+    for file in BOARDS:
+        if file.exists():
+            try:
+                load_board(file).close()
+            except HalError as fault:
+                _say(f"skerry.toml: {fault}: this node runs without its microcontrollers")
+            else:
+                return file
+    return None
 
 
 def _say(text: str) -> None:
