@@ -175,6 +175,14 @@ def test_the_prompt_on_the_console_is_free_beside_the_link(flash: Path) -> None:
         assert board.console.run("import sys; print(sys.platform)") == "rp2\n"
 
 
+def test_a_person_at_the_prompt_is_not_bitten_by_the_watchdog(flash: Path) -> None:
+    with pico(flash) as board:
+        met(board)
+        assert board.console.run("import time; time.sleep_ms(10_000); print('still here')") == (
+            "still here\n"
+        )
+
+
 def test_a_program_that_hangs_is_ended_by_the_watchdog(flash: Path) -> None:
     with pico(flash) as board:
         met(board)
