@@ -1,5 +1,13 @@
 """The firmware of a Raspberry Pi Pico in rp2040js: its USB, its pins, its flash, with this test as its node."""
 
+import os
+import pty
+import select
+import socket
+import threading
+import tty as ttys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +175,14 @@ def test_the_prompt_on_the_console_is_free_beside_the_link(flash: Path) -> None:
         assert board.console.run("import sys; print(sys.platform)") == "rp2\n"
 
 
+def test_a_person_at_the_prompt_is_not_bitten_by_the_watchdog(flash: Path) -> None:
+    with pico(flash) as board:
+        met(board)
+        assert board.console.run("import time; time.sleep_ms(10_000); print('still here')") == (
+            "still here\n"
+        )
+
+
 def test_a_program_that_hangs_is_ended_by_the_watchdog(flash: Path) -> None:
     with pico(flash) as board:
         met(board)
@@ -181,6 +197,46 @@ def test_touching_the_console_at_1200_baud_leads_to_the_boot_loader(flash: Path)
         met(board)
         board.touch(0, 1200)
         board.wait_for("bootloader")
+
+
+def test_the_flash_command_leads_a_running_one_to_its_boot_loader(
+    flash: Path, tmp_path: Path
+) -> None:
+    with pico(flash) as board, tty(board.console.socket) as port:
+        met(board)
+        image = firmware("pico", CACHE, print)
+        done = skerry(
+            *("firmware", "flash", str(image), "--port", port, "--wait", "0.1"), check=False
+        )
+        assert "led to its boot loader by MicroPython's prompt" in done.stdout
+        board.wait_for("bootloader")
+        assert "no UF2 drive" in done.stderr, "a computer would see one now"
+
+
+@contextmanager
+def tty(line: socket.socket) -> Iterator[str]:
+    """A terminal that leads to a socket."""
+    ours, theirs = pty.openpty()
+    ttys.setraw(theirs)
+    ended = threading.Event()
+
+    def carry() -> None:
+        while not ended.is_set():
+            for ready in select.select([ours, line], [], [], 0.05)[0]:
+                if ready is line:
+                    os.write(ours, line.recv(4096))
+                else:
+                    line.sendall(os.read(ours, 4096))
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        ended.set()
+        carrier.join()
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_what_is_in_flash_and_is_no_file_system_is_left_alone(flash: Path) -> None:
