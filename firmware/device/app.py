@@ -145,7 +145,7 @@ class Device:
                 if self._session.events:
                     self._take_events()
                 if self._session.has_outgoing or self._backlog:
-                    self._write()
+                    self._hand_out()
 
     async def _keep(self):
         """Ticks, the watchdog, the safe state."""
@@ -167,9 +167,9 @@ class Device:
             self._wake.clear()
             if self._writer.out_buf:
                 await self._writer.drain()
-            self._write()
+            self._hand_out()
 
-    def _write(self):
+    def _hand_out(self):
         """As much as the line takes; an answer does not wait for another task."""
         if self._writer.out_buf:
             self._wake.set()
