@@ -321,9 +321,10 @@ class Device:
 
     def _apply(self, config):
         """Use a configuration; the old one stays when the hardware lacks what it asks for."""
+        taken = self._lender.uses(config)  # before a pin is touched
         buses = make_buses(self._machine, config)
         properties = make_properties(self._machine, config, buses)
-        self._lender.configure(config, buses)
+        self._lender.configure(taken, buses)
         for task in self._samplers:
             task.cancel()
         driven = [properties[name].pin for name in properties]
