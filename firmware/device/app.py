@@ -281,6 +281,7 @@ class Device:
         return self._read(content)
 
     def _state(self, _content):
+        gc.collect()  # what is free tells nothing while garbage lies about
         values = {name: self._last[name].get("v") for name in self._last}
         told = {
             "p": values,
