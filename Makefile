@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml .ci/setup
 demo: $(READY) ## the main job on an emulated Raspberry Pi, told step by step
 	@$(BIN)/python -m tests.system.demo
 
-demo-sim: $(READY) ## the same with two apps on a simulated board, in half a minute
+demo-sim: $(READY) ## the same with three apps on a simulated board, in half a minute
 	@$(BIN)/python -m tests.system.demo_sim
 
 check: lint types imports ## format, lint, types and import rules

@@ -1,6 +1,6 @@
-"""wasmtime's bindings without the functions that nothing on a board calls.
+"""Modules without the definitions that nothing on a board names; above all wasmtime's bindings.
 
-They name 762 functions of the C API when they are imported, of which a board needs some 200; the
+These name 762 functions of the C API when they are imported, of which a board needs some 200; the
 others take 1.6 MiB of an agent's memory. What stays is what other modules mention, and what that needs.
 """
 
@@ -91,7 +91,7 @@ def _is_needless(statement: ast.stmt) -> bool:
     match statement:
         case ast.If(test=test):
             return ast.unparse(test) == _AS_PROGRAM
-        case ast.Assign(targets=[ast.Name(id="__all__")]):
+        case ast.Pass() | ast.Assign(targets=[ast.Name(id="__all__")]):
             return True
         case _:
             return False
@@ -117,6 +117,8 @@ def _defined(statement: ast.stmt) -> str | None:
             return name
         case ast.Assign(targets=[ast.Attribute() as target]):
             return ast.unparse(target).partition(".")[0]
+        case ast.ImportFrom(module="__future__"):
+            return None
         case ast.Import(names=[alias]) | ast.ImportFrom(names=[alias]) if alias.name != "*":
             return alias.asname or alias.name.partition(".")[0]
         case _:

@@ -98,7 +98,8 @@ def checked(config: object) -> dict[str, object]:
     entries = {
         name: _property(f"properties.{name}", entry, buses) for name, entry in properties.items()
     }
-    _count("properties", dict.fromkeys(names_of(entries)), PROPERTIES_LIMIT)
+    named: dict[object, object] = dict.fromkeys(names_of(entries))
+    _count("properties", named, PROPERTIES_LIMIT)
     made["properties"] = entries
     for name, rule in _WHOLE.items():
         made[name] = _value(name, given.get(name, DEFAULT[name]), rule)
@@ -154,11 +155,10 @@ def _value(where: str, value: object, rule: tuple[str, float, float, object]) ->
             return value
         raise ConfigError(f"{where}: must be text of {low} to {high} characters")
     a_what = "an integer" if what == "integer" else "a number"
-    is_one = isinstance(value, int) if what == "integer" else isinstance(value, (int, float))
-    if isinstance(value, bool) or not is_one:
-        raise ConfigError(f"{where}: must be {a_what} from {low} to {high}")
-    if low <= value <= high:
-        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        fits = isinstance(value, int) or what == "number"
+        if fits and low <= value <= high:
+            return value
     raise ConfigError(f"{where}: must be {a_what} from {low} to {high}")
 
 

@@ -28,7 +28,7 @@ class Sensed:
 
     def write(self, _value: object) -> None:
         """Raises ReadOnlyError."""
-        raise ReadOnlyError("it is measured, and cannot be written")
+        raise ReadOnlyError("an input, which cannot be written")
 
     def make_safe(self) -> None:
         """Nothing to do."""

@@ -51,7 +51,7 @@ class Chips:
     ) -> Result:
         data = image.read_bytes()  # noqa: ASYNC240 - a test
         self.downgrades.append(downgrade)
-        what, _, version = data.decode().partition(" ")
+        what, version = data.decode().split()[:2]
         chip = self._chips[name]
         if what == "other-board":
             return Result(Ending.REFUSED, "WrongBoard", "board: the image is for pico")

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from boards import firmware as ports
+from boards import mcuboot
 from boards.firmware import IMAGE, LOAD_ADDRESSES, PROGRAM, firmware, wrapped
 from boards.image.tools import run
 from boards.micropython import locked, tree
@@ -36,9 +37,9 @@ def good(version: str) -> Image:
     return parse(wrapped("mps2", shipped().program, version))
 
 
-def hanging(version: str) -> Image:
+def hanging(version: str, board: str = "mps2") -> Image:
     """Its first instruction never ends."""
-    return _short(_BRANCH_TO_ITSELF, version)
+    return _short(_BRANCH_TO_ITSELF, version, board)
 
 
 def crashing(version: str) -> Image:
@@ -51,9 +52,9 @@ def variant(name: str, version: str) -> Image:
     return parse(wrapped("mps2", (_variants() / name).read_bytes(), version))
 
 
-def _short(instruction: int, version: str) -> Image:
+def _short(instruction: int, version: str, board: str = "mps2") -> Image:
     program = struct.pack("<II4H", _STACK, _AT + 9, *([instruction] * 4))
-    return parse(wrapped("mps2", program, version))
+    return parse(mcuboot.image(program, version=version, board=board, load_address=_AT))
 
 
 @cache

@@ -65,7 +65,7 @@ class Pi(Node):
 def pi(
     image: Path, cloud: Cloud, programs: Programs, keys: Path, *, more: str = ""
 ) -> Iterator[Pi]:
-    """A Raspberry Pi called barn at site=barn, not yet on: a TMP105, and `mcu` on serial0.
+    """A Raspberry Pi called barn at site=barn, not yet on: two TMP105, and `mcu` on serial0.
 
     It joins with a token, and runs what the keys in `keys` (`skerry keys init`) signed. `more` is
     added to its skerry.toml, as a person does who opens the card.
@@ -81,7 +81,8 @@ def pi(
         if more:
             add_settings(card, more)
         machine, media = emulated(board_of(card), card, Path(place))
-        fittings = Fittings(sensors=(Tmp105(),), ports=("mcu",))
+        sensors = (Tmp105(), Tmp105(name="room", address=0x49))
+        fittings = Fittings(sensors=sensors, ports=("mcu",))
         with Board(machine, media, programs, fittings) as board:
             yield Pi(board)
 

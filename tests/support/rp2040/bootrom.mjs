@@ -2,12 +2,11 @@
 //
 // The real ROM is Raspberry Pi's and is not needed. Each function is two instructions, `bkpt n; bx lr`,
 // and `n` says what is to be done here; results are as chapters 2.8.3 and 2.8.2 of the RP2040's data
-// sheet have them (floats: single precision, conversions round down and clamp).
+// sheet have them (conversions of floats round down and clamp).
 
 const TABLE_LOOKUP_AT = 0x18, FUNCTIONS_AT = 0x14, DATA_AT = 0x16;
 const FUNCTION_TABLE = 0xf0, DATA_TABLE = 0xf8; // never read: they only tell what is looked up
-const FLOAT_TABLE = 0x100, DOUBLE_TABLE = 0x180, STUBS = 0x200;
-const ENTRIES = 32; // of each table of floating point
+const FLOAT_TABLE = 0x100, DOUBLE_TABLE = 0x188, STUBS = 0x220;
 const VERSION = 3;
 const STACK = 0x20041f00; // where the real one leaves it
 const BKPT = 0xbe00, BX_LR = 0x4770;
@@ -32,11 +31,11 @@ export function installBootrom(chip, flash, toBootloader) {
   for (const [name, does] of Object.entries(basics(chip, registers, flash, toBootloader))) {
     table.set(code(name), stub(does));
   }
-  floats(registers, chip.core).forEach((does, index) =>
-    rom.setUint32(FLOAT_TABLE + 4 * index, stub(does), true));
-  const missing = stub(() => { throw new Error("the firmware calculates with doubles: not here"); });
-  for (let index = 0; index < ENTRIES; index++) rom.setUint32(DOUBLE_TABLE + 4 * index, missing, true);
-  for (const at of [FLOAT_TABLE, DOUBLE_TABLE]) rom.setUint8(at - 2, ENTRIES);
+  for (const [at, kind] of [[FLOAT_TABLE, SINGLE], [DOUBLE_TABLE, DOUBLE]]) {
+    const made = floats(registers, chip.core, kind);
+    made.forEach((does, index) => rom.setUint32(at + 4 * index, stub(does), true));
+    rom.setUint8(at - 2, made.length);
+  }
   const data = new Map([[code("SF"), FLOAT_TABLE], [code("SD"), DOUBLE_TABLE]]);
 
   rom.setUint32(0, STACK, true);
@@ -86,14 +85,12 @@ function basics(chip, registers, flash, toBootloader) {
   };
 }
 
-// The table of single precision, in the order of the data sheet.
-function floats(registers, core) {
-  const view = new DataView(new ArrayBuffer(8));
-  const float = (bits) => { view.setUint32(0, bits >>> 0); return view.getFloat32(0); };
-  const bits = (value) => { view.setFloat32(0, value); return view.getUint32(0); };
-  const first = () => float(registers[0]);
-  const second = () => float(registers[1]);
-  const give = (value) => { registers[0] = bits(value); };
+// A table of floating point, in the order of the data sheet. `kind` is SINGLE or DOUBLE.
+function floats(registers, core, kind) {
+  const { words, load, store } = kind;
+  const first = () => load(registers, 0);
+  const second = () => load(registers, words);
+  const give = (value) => store(registers, value);
   const one = (does) => () => give(does(first()));
   const two = (does) => () => give(does(first(), second()));
   const order = () => Math.sign(first() - second()) || 0;
@@ -103,8 +100,7 @@ function floats(registers, core) {
   const toUint = (value) => { registers[0] = clamped(value, 0, 2 ** 32 - 1) >>> 0; };
   const clampedBig = (value, low, high) => {
     if (Number.isNaN(value)) return 0n;
-    if (value === Infinity) return high;
-    if (value === -Infinity) return low;
+    if (!Number.isFinite(value)) return value > 0 ? high : low;
     const whole = BigInt(Math.floor(value));
     return whole < low ? low : whole > high ? high : whole;
   };
@@ -125,22 +121,40 @@ function floats(registers, core) {
       core.N = found < 0; core.Z = found === 0; core.C = found >= 0; core.V = false;
     },
     one(Math.sqrt),
-    () => toInt(first()), () => toInt(first() * places(1)),
-    () => toUint(first()), () => toUint(first() * places(1)),
+    () => toInt(first()), () => toInt(first() * places(words)),
+    () => toUint(first()), () => toUint(first() * places(words)),
     () => give(registers[0] | 0), () => give((registers[0] | 0) / places(1)),
     () => give(registers[0] >>> 0), () => give((registers[0] >>> 0) / places(1)),
     one(Math.cos), one(Math.sin), one(Math.tan),
-    () => { const angle = first(); give(Math.sin(angle)); registers[1] = bits(Math.cos(angle)); },
+    () => { throw new Error("the firmware wants a sine and a cosine at once: not here"); },
     one(Math.exp), one(Math.log),
     () => { registers[0] = order() >>> 0; },
     two(Math.atan2),
     () => give(Number(int64())), () => give(Number(int64()) / places(2)),
     () => give(Number(uint64())), () => give(Number(uint64()) / places(2)),
-    () => toInt64(first()), () => toInt64(first() * places(1)),
-    () => toUint64(first()), () => toUint64(first() * places(1)),
-    () => {
-      view.setFloat64(0, first());
-      [registers[1], registers[0]] = [view.getUint32(0), view.getUint32(4)];
-    },
+    () => toInt64(first()), () => toInt64(first() * places(words)),
+    () => toUint64(first()), () => toUint64(first() * places(words)),
+    () => kind.other.store(registers, first()),
   ];
 }
+
+const view = new DataView(new ArrayBuffer(8));
+const SINGLE = {
+  words: 1,
+  load(registers, at) { view.setUint32(0, registers[at] >>> 0); return view.getFloat32(0); },
+  store(registers, value) { view.setFloat32(0, value); registers[0] = view.getUint32(0); },
+};
+const DOUBLE = {
+  words: 2,
+  load(registers, at) {
+    view.setUint32(0, registers[at + 1] >>> 0);
+    view.setUint32(4, registers[at] >>> 0);
+    return view.getFloat64(0);
+  },
+  store(registers, value) {
+    view.setFloat64(0, value);
+    [registers[1], registers[0]] = [view.getUint32(0), view.getUint32(4)];
+  },
+};
+SINGLE.other = DOUBLE;
+DOUBLE.other = SINGLE;

@@ -50,6 +50,7 @@ def test_what_is_used_stays_with_all_it_needs():
 
 IMPORTS = """
 '''Says parse and spare.'''
+from __future__ import annotations
 import used, spare
 from some import parse, other as kept
 from all import *
@@ -67,6 +68,7 @@ if __name__ == "__main__":
 
 def test_imports_go_with_what_used_them_and_docstrings_use_nothing():
     left = pruned(IMPORTS, {"wanted"})
+    assert left.startswith("from __future__ import annotations\n")
     for word in ("import used", "import other as kept", "from all import *", "def wanted"):
         assert word in left
     for word in ("import spare", "parse", "main", "__all__"):

@@ -9,5 +9,5 @@ import skerry
 probe = I2C("probe")  # a grant of app.toml, never a bus
 while True:
     high, low = probe.readfrom_mem(0x48, 0, 2)
-    skerry.telemetry.publish("room", high - 2 * (high & 0x80) + low / 256)
+    skerry.telemetry.publish("room", high - 2 * (high & 0x80) + low / 256, "Cel")
     time.sleep(skerry.twin["interval"])
