@@ -17,7 +17,7 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "board-trust", "flash")
+APART = ("board", "board-trust", "firmware-update", "flash")
 """Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
@@ -44,6 +44,10 @@ BENCHES = {
         "an emulated board: joining, and judging an artifact",
     ),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
+    "firmware-update": (
+        "tests.bench.firmware_update:FirmwareUpdate",
+        "an emulated microcontroller: updated over its link, and rolled back",
+    ),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
     "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }
