@@ -27,14 +27,11 @@ _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 
 
-class Mcu:
-    """A microcontroller that is on; made by `mcu`."""
+class Prompt:
+    """MicroPython's prompt on a console."""
 
-    def __init__(self, console: socket.socket, link: socket.socket, qmp: Path) -> None:
+    def __init__(self, console: socket.socket) -> None:
         self._console = console
-        self._qmp = qmp
-        self.link = link
-        """Its second serial port, a stream."""
 
     def read_until(self, end: bytes) -> bytes:
         """What the console says, up to and with `end`."""
@@ -73,6 +70,16 @@ class Mcu:
         assert said.endswith(_PROMPT), f"no prompt, but {said!r}"
         self._console.sendall(program.encode() + _RUN)
         self.read_until(b"OK")
+
+
+class Mcu(Prompt):
+    """A microcontroller that is on; made by `mcu`."""
+
+    def __init__(self, console: socket.socket, link: socket.socket, qmp: Path) -> None:
+        super().__init__(console)
+        self._qmp = qmp
+        self.link = link
+        """Its second serial port, a stream."""
 
     def set_celsius(self, celsius: float) -> None:
         """The temperature at its sensor."""
@@ -137,8 +144,8 @@ def mcu(
             file.truncate(FLASH_BYTES)
     with (
         tempfile.TemporaryDirectory(prefix="mcu-") as place,
-        _door(Path(place) / "console") as console,
-        _door(Path(place) / "link") as link,
+        door(Path(place) / "console") as console,
+        door(Path(place) / "link") as link,
     ):
         qmp = Path(place) / "qmp"
         memory = f"memory-backend-file,id=flash,mem-path={flash},size={FLASH_BYTES},share=on"
@@ -170,7 +177,7 @@ def mcu(
             process.wait()
 
 
-def _door(path: Path) -> socket.socket:
+def door(path: Path) -> socket.socket:
     """Where QEMU comes to, once."""
     door = socket.socket(socket.AF_UNIX)
     door.bind(str(path))
