@@ -30,6 +30,7 @@ FOLDERS = (
     "cloud.client.verbs.artifacts",
     "cloud.client.verbs.people",
     "boards.verbs",
+    "hal.verbs",
 )
 """Where verbs come from. A board has some of these folders only, and their verbs."""
 GROUPS = {

@@ -17,7 +17,7 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "board-trust", "flash", "firmware")
+APART = ("board", "board-trust", "flash", "firmware", "firmware-update")
 """Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
@@ -48,6 +48,10 @@ BENCHES = {
         "an attached microcontroller, emulated: round trips, reports, boot, memory",
     ),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
+    "firmware-update": (
+        "tests.bench.firmware_update:FirmwareUpdate",
+        "an emulated microcontroller: updated over its link, and rolled back",
+    ),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
     "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }
