@@ -3,6 +3,7 @@
 A port is a folder of `firmware/ports` with a Makefile, built outside of MicroPython's source tree.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -69,7 +70,7 @@ def firmware(port: str, cache: Path, say: Say) -> Path:
     folder = cache / "firmware" / f"{port}-{_digest(PORTS / port)}"
     make = _pico if port == "pico" else _elf
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.parent):
+    with locked(folder.parent) if not folder.is_dir() else contextlib.nullcontext():
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent) as work:
                 finished = Path(work) / "finished"

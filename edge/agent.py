@@ -19,6 +19,7 @@ from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
+from edge.giveback import give_back_once
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.keyholder import key_holder
 from edge.logbuffer import LogBuffer, collect
@@ -36,7 +37,7 @@ from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
 from hal import clock
-from hal.board import Board
+from hal.board import AttachingBoard, Board
 from hal.composite import CompositeBoard
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ async def main(config: AgentConfig) -> int:
         await _Agent(config, board, store, engine).run(stopping)
     finally:
         engine.close()
+        board.close()  # what is attached reports into the store
         store.close()
-        board.close()
     return 0
 
 
@@ -135,6 +136,8 @@ class _Agent:
         self._node.resources = board.resources
         for device in _attached(board):
             device.property_reported = PropertyKeeper(store.outbox, clock).keep
+        if isinstance(board, AttachingBoard):
+            board.attach()
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None
@@ -158,6 +161,7 @@ class _Agent:
                 group.create_task(self._node.keep_statuses()),
                 group.create_task(self._firmware.run()),
                 group.create_task(self._timekeeper.run()),
+                group.create_task(give_back_once()),
             ]
             if self._keeper is not None:
                 tasks.append(group.create_task(self._keeper.run()))
@@ -194,7 +198,7 @@ class _Agent:
         return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
-        self._cache.retain(self._supervisor.modules_in_use() | self._firmware.images_in_use())
+        self._cache.retain(self._supervisor.blobs_in_use() | self._firmware.images_in_use())
         if link.state is LinkState.ONLINE:
             if self._boot is not None:
                 self._boot.linked()

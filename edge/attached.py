@@ -10,7 +10,7 @@ from typing import Protocol
 
 import cbor2
 
-from edge.store.errors import OutboxFullError, StoreFullError
+from edge.store.errors import StoreError
 from edge.wire.manifest import STREAM, Durability, OnFull
 from hal.report import PropertyReport
 
@@ -85,7 +85,7 @@ class PropertyKeeper:
                 durability=Durability.RELAXED,
                 on_full=OnFull.DROP_OLDEST,
             )
-        except (OutboxFullError, StoreFullError) as error:
+        except StoreError as error:
             self._say(report, str(error))
 
     def _say(self, report: PropertyReport, what: str) -> None:

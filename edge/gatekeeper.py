@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, field, structs
+from msgspec import UNSET, Meta, Struct, field, structs
 
 from edge.errors import RefusedError, TrustConfigError
 from edge.trust.encoding import decode_struct, encode, encode_struct
@@ -24,6 +24,7 @@ from edge.trust.manifest import (
     capabilities,
     check_floor,
     release_number,
+    signed_files,
 )
 from edge.trust.root import ROOT_TYPE, Root, decode_root
 from edge.trust.signed import BUNDLE_LIMIT, read
@@ -101,7 +102,7 @@ class Gatekeeper:
         self._now_ns = now_ns
         self._refused: dict[bytes, tuple[int, Refused]] = {}
         self._versions: dict[str, tuple[str, int]] = {}
-        """Module digest → name and version, of what was admitted since the start."""
+        """Code digest → name and version, of what was admitted since the start."""
         self._held = self._take_root(root_file)
         self._root = _decode(self._held) if self._held is not None else None
         self.unsigned_allowed = allow_unsigned and self._root is None
@@ -132,7 +133,7 @@ class Gatekeeper:
             raise RefusedError(Reason.MISMATCH.value, str(error), curable=False) from error
 
     def proven(self, digest: str) -> None:
-        """The module or image of this digest runs well: nothing older of its name runs here again."""
+        """The code or image of this digest runs well: nothing older of its name runs here again."""
         name, version = self._versions.get(digest, ("", 0))
         if not name:
             return
@@ -167,7 +168,8 @@ class Gatekeeper:
         kept = _Name(floor=record.floor, admitted=admitted[:ADMITTED_LIMIT])
         if kept != record:
             await asyncio.to_thread(self._keep, name, kept)
-        self._versions[asked.digest] = (name, found.version)
+        code = spec.code_digest if isinstance(spec, DesiredApp) else asked.digest
+        self._versions[code] = (name, found.version)
         return found
 
     async def _judge(self, asked: Question, key: bytes) -> Admitted:
@@ -243,8 +245,9 @@ def _kind(spec: DesiredApp | DesiredFirmware) -> Kind:
 
 
 def _floor_name(spec: DesiredApp | DesiredFirmware) -> str:
-    """An app and a firmware of one name have a floor each."""
-    return f"{_kind(spec).value}:{spec.manifest.name}"
+    """An app and a firmware of one name have a floor each; an app's is kept under its bare name."""
+    name = spec.manifest.name
+    return name if isinstance(spec, DesiredApp) else f"{Kind.FIRMWARE.value}:{name}"
 
 
 def _decode(held: _HeldRoot) -> Root:
@@ -268,10 +271,13 @@ def _question(spec: DesiredApp | DesiredFirmware, root: bytes, now: int) -> Ques
         version=release_number(spec.manifest.version),
         capabilities=asks,
         now=now,
+        files=signed_files(spec.files) if isinstance(spec, DesiredApp) else UNSET,
     )
 
 
 def _key(asked: Question) -> bytes:
     """Names what was asked, without the root and the time under which it was."""
     parts = [asked.signature, asked.kind.value, asked.name, asked.digest, asked.size]
-    return hashlib.sha256(encode([*parts, asked.version, asked.capabilities])).digest()
+    # Apps without files keep the key under which nodes remember them.
+    files = [] if asked.files is UNSET else [asked.files.digest, asked.files.size]
+    return hashlib.sha256(encode([*parts, asked.version, asked.capabilities, *files])).digest()

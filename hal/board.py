@@ -52,6 +52,10 @@ def not_found(what: str, name: str, existing: Collection[str]) -> ResourceNotFou
 class AttachingBoard(Board, Protocol):
     """A board with parts that come and go. Any thread may call."""
 
+    def attach(self) -> None:
+        """Look for what is attached from now on; once."""
+        ...
+
     def awaits(self, name: str) -> bool:
         """Whether a name that `resources` lacks may be of a part that was not met yet."""
         ...

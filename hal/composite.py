@@ -48,6 +48,12 @@ class CompositeBoard:
         """Names that can be granted, of all."""
         return sorted(name for part in self._parts for name in part.board.resources())
 
+    def attach(self) -> None:
+        """Look for what is attached from now on; once."""
+        for part in self._parts:
+            if isinstance(part.board, AttachingBoard):
+                part.board.attach()
+
     def awaits(self, name: str) -> bool:
         """Whether the name is of a part that has not told yet what it has."""
         return any(

@@ -3,7 +3,10 @@
 import sys
 from argparse import Namespace
 
+from msgspec import structs
+
 from cloud.client.api import Client
+from cloud.client.built import Built
 from cloud.client.errors import InputError
 from cloud.client.keyring import Keyring
 from cloud.client.keys import publish_roots
@@ -14,6 +17,7 @@ from edge.trust.manifest import (
     MANIFEST_TYPE,
     ArtifactManifest,
     Kind,
+    SignedFiles,
     board_capabilities,
     capabilities,
     encode_manifest,
@@ -59,9 +63,13 @@ def sign(client: Client, statement: ArtifactManifest, held: bytes, args: Namespa
     return signed.to_bytes()
 
 
-def app_statement(manifest: AppManifest, module: bytes, args: Namespace) -> ArtifactManifest:
+def app_statement(app: Built, args: Namespace) -> ArtifactManifest:
     """What is signed of an app; raises InputError."""
-    return _statement(Kind.APP, manifest, module, capabilities(manifest), args)
+    found = _statement(Kind.APP, app.manifest, app.module, capabilities(app.manifest), args)
+    if not app.files:
+        return found
+    files = SignedFiles(digest=digest_of(app.files), size=len(app.files))
+    return structs.replace(found, files=files)
 
 
 def firmware_statement(

@@ -56,10 +56,10 @@ class AppCraft(Craft[App, AppInstance]):
 
     def has_failed(self, instance: AppInstance) -> bool:
         """Whether what the node runs has failed, by what it said last."""
-        status, module = instance.status, instance.spec.desired.module
+        status = instance.status
         if status.state is AppState.FAILED:
             return True
-        if status.digest != module.digest:
+        if status.digest != instance.spec.desired.code_digest:
             return False  # the former version, while the new one is being fetched
         if status.reason == "CrashLoop":
             return True
@@ -70,7 +70,7 @@ class AppCraft(Craft[App, AppInstance]):
     def is_good(self, instance: AppInstance) -> bool:
         """Whether the node runs what it shall and is ready, or ran it to a good end."""
         status, desired = instance.status, instance.spec.desired
-        if (status.digest, status.version) != (desired.module.digest, desired.manifest.version):
+        if (status.digest, status.version) != (desired.code_digest, desired.manifest.version):
             return False  # an older version answers while the new one is being fetched
         finished = status.state is AppState.EXITED and status.exit_code == 0
         return status.ready or (finished and desired.restart.policy is not RestartPolicy.ALWAYS)

@@ -14,7 +14,7 @@ from cloud.kinds.app import AppSpec, merged
 from cloud.kinds.secret import Secret, digest_of
 from cloud.vault import PREFIX
 from edge.wire.manifest import AppManifest, GrantKind, TwinProperty, TwinType
-from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
+from edge.wire.messages import DesiredApp, Files, GrantedSecret, Module, Scalar
 
 
 class Resolved(Protocol):
@@ -36,6 +36,11 @@ class Resolved(Protocol):
         ...
 
     @property
+    def files(self) -> Files | None:
+        """What its code runs, when that is a runtime."""
+        ...
+
+    @property
     def signature(self) -> bytes:
         """Who vouches for it; nothing when nobody does."""
         ...
@@ -53,6 +58,7 @@ def desired_app(
     return DesiredApp(
         manifest=manifest,
         module=resolved.module,
+        files=resolved.files,
         grants=spec.grants,
         twin=spec.twin,
         limits=_override("limits", manifest.limits, spec.limits),

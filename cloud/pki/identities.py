@@ -18,6 +18,7 @@ from cloud.pki.rules import NodeRules
 from cloud.store.database import Database
 from cloud.store.objects import Objects, Query
 from cloud.store.selectors import parse_fields
+from edge.wire.messages import Files, Module
 
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 """Names in every certificate of the service."""
@@ -65,7 +66,8 @@ class Identities:
             query = Query(fields=parse_fields(f"spec.node={node}", ("spec.node",)))
             apps = (await objects.list(AppInstance, query)).items
             images = (await objects.list(FirmwareInstance, query)).items
-            blobs = [each.spec.desired.module for each in apps]
+            blobs: list[Module | Files] = [each.spec.desired.module for each in apps]
+            blobs += [each.spec.desired.files for each in apps if each.spec.desired.files]
             blobs += [each.spec.desired.image for each in images]
             return any((each.repository, each.digest) == (repository, digest) for each in blobs)
 

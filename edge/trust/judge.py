@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from msgspec import UNSET, UnsetType
+
 from edge.trust.errors import MalformedError, Reason, Refused, RootError
 from edge.trust.manifest import (
     MANIFEST_TYPE,
     ArtifactManifest,
     Kind,
+    SignedFiles,
     decode_manifest,
     release_text,
 )
@@ -25,6 +28,7 @@ class Asked:
     size: int
     version: int
     capabilities: tuple[str, ...]
+    files: SignedFiles | UnsetType = UNSET
 
 
 def first_root(data: bytes) -> Root:
@@ -119,6 +123,7 @@ def _check_asked(manifest: ArtifactManifest, asked: Asked) -> None:
         "version": (release_text(manifest.version), release_text(asked.version)),
         "digest": (manifest.digest, asked.digest),
         "size": (manifest.size, asked.size),
+        "files": (_described(manifest.files), _described(asked.files)),
     }
     for what, (signed, wanted) in pairs.items():
         if signed != wanted:
@@ -134,3 +139,7 @@ def _check_asked(manifest: ArtifactManifest, asked: Asked) -> None:
             f"grants: {', '.join(more)[:200]}: asked for by the cloud and not signed by anybody; "
             "push it again, and ask who changed its manifest",
         )
+
+
+def _described(files: SignedFiles | UnsetType) -> str:
+    return "none" if files is UNSET else f"{files.digest} of {files.size} bytes"

@@ -60,8 +60,13 @@ class Clock:
         self._last_us = ticks
         return self._micros
 
-    ticks_us = staticmethod(time.ticks_us)
-    ticks_diff = staticmethod(time.ticks_diff)
+    def ticks_us(self):
+        """As MicroPython's: wraps around, allocates nothing."""
+        return time.ticks_us()
+
+    def ticks_diff(self, later, earlier):
+        """Microseconds between two of them."""
+        return time.ticks_diff(later, earlier)
 
 
 class Device:
@@ -140,7 +145,7 @@ class Device:
                 if self._session.events:
                     self._take_events()
                 if self._session.has_outgoing or self._backlog:
-                    self._wake.set()
+                    self._write()
 
     async def _keep(self):
         """Ticks, the watchdog, the safe state."""
@@ -156,15 +161,25 @@ class Device:
             await asyncio.sleep_ms(max(1, min(200, self._session.due() - now)))
 
     async def _send(self):
-        """The only writer of the line."""
+        """Writes what nobody asked for, and what the line did not take at once."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._report_pending()
-            data = self._session.outgoing()
-            if data:
-                self._writer.write(data)
+            if self._writer.out_buf:
                 await self._writer.drain()
+            self._write()
+
+    def _write(self):
+        """As much as the line takes; an answer does not wait for another task."""
+        if self._writer.out_buf:
+            self._wake.set()
+            return
+        self._report_pending()
+        data = self._session.outgoing()
+        if data:
+            self._writer.write(data)
+            if self._writer.out_buf:
+                self._wake.set()
 
     async def _notice_edges(self):
         while True:
@@ -241,10 +256,8 @@ class Device:
                 "rsn": f"errno {error.args[0]}",
                 "errno": error.args[0],
             }
-        except TakenError as error:
-            return {"rc": smp.BUSY, "rsn": str(error)}
-        except RefusedError as error:
-            return {"rc": error.args[1], "rsn": error.args[0]}
+        except (TakenError, RefusedError) as error:
+            return {"rc": (error.args + (smp.BUSY,))[1], "rsn": error.args[0]}
         except (ValueError, TypeError) as error:
             return {"rc": smp.INVALID, "rsn": str(error)[:200]}
 
@@ -313,6 +326,10 @@ class Device:
         self._lender.configure(config, buses)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
         self._configured = True
         self._pending, self._last = {}, {}

@@ -22,17 +22,14 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?")
 def attached(
     name: str, where: Where, baudrate: int, config: Mapping[str, object] | None
 ) -> McuBoard:
-    """The microcontroller, looked for from now on; BoardFileError names the key within its table."""
+    """The microcontroller, not looked for yet; BoardFileError names the key within its table."""
     _check(name, where)
     settled = None if config is None else _settled(config)
 
     def open_port() -> SerialPort:
         return LinuxSerialPort(name, find(where), SerialConfig(baudrate=baudrate))
 
-    link = SerialLink(name, open_port)
-    board = McuBoard(link, settled)
-    link.start()
-    return board
+    return McuBoard(SerialLink(name, open_port), settled)
 
 
 def _check(name: str, where: Where) -> None:

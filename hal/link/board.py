@@ -69,6 +69,10 @@ class McuBoard:
         """Names that can be granted: what the device said when it was last met."""
         return sorted(f"{self.name}.{each}" for each in [*self._pins, *self._buses])
 
+    def attach(self) -> None:
+        """Look for the device from now on; once, and after whoever is to be told has said so."""
+        self.link.start()
+
     def awaits(self, name: str) -> bool:
         """Whether the name may turn out to be there: the device has not been met yet."""
         return self.owns(name) and not self._pins and not self._buses

@@ -5,12 +5,14 @@ brown-out and a restart are events. The session outlives the port, so a device t
 goes on where it was. Requests of any thread wait in a queue, as a session has one at a time.
 """
 
+import logging
 import os
 import select
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from firmware.link import session
 from firmware.link.session import Session
@@ -30,6 +32,9 @@ GROUP, CLOCK = 65, 3
 READ_BYTES = 4096
 _MS = 1_000_000
 
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 Answer = dict[object, object]
 Done = Callable[[Answer | Exception], None]
 
@@ -41,7 +46,6 @@ class _Request:
     command: int
     content: Mapping[str, object]
     done: Done
-    sent_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ class SerialLink:
         """The link is up, as far as the queue is concerned; under the lock."""
         self._uptime = Uptime()
         self._ask_clock_at = 0.0
+        self._asked_ns = 0
+        """When the request that is under way was sent first."""
         self._peer = 0
         self._out = b""
         nonce = int.from_bytes(os.urandom(4), "big") or 1
@@ -213,7 +219,7 @@ class SerialLink:
                     self._down()
                 case (session.REPORTED, dict() as report):
                     for listener in self._listeners:
-                        listener.reported(report)
+                        self._call(listener.reported, report)
                 case (session.ANSWERED, dict() as answer):
                     self._finish(answer)
                 case (session.FAILED,):
@@ -243,7 +249,14 @@ class SerialLink:
 
     def _tell(self, what: Happening) -> None:
         for listener in self._listeners:
-            listener.happened(what)
+            self._call(listener.happened, what)
+
+    def _call(self, told: Callable[[T], None], what: T) -> None:
+        """Whoever listens may be wrong; the hardware of everybody else stays."""
+        try:
+            told(what)
+        except Exception:  # noqa: BLE001 - it is in the log, with its traceback
+            _log.exception("%s: a listener failed", self.name)
 
     def _ask_next(self, now: int) -> None:
         if not self._session.up or self._session.asking:
@@ -251,7 +264,7 @@ class SerialLink:
         request = self._next()
         while request is not None:
             self._under_way = request
-            request.sent_ns = clock.monotonic_ns()
+            self._asked_ns = clock.monotonic_ns()
             try:
                 self._session.ask(
                     request.operation,
@@ -278,14 +291,13 @@ class SerialLink:
     def _take_clock(self, answer: Answer | Exception) -> None:
         """Devices of others have no such clock, and say so."""
         if isinstance(answer, dict) and isinstance(shown := answer.get("t"), int):
-            sent = self._under_way.sent_ns if self._under_way else clock.monotonic_ns()
-            self._uptime.measured(shown, sent, clock.monotonic_ns())
+            self._uptime.measured(shown, self._asked_ns, clock.monotonic_ns())
 
     def _finish(self, answer: Answer | Exception) -> None:
         """Nobody waits when the link was down in between."""
         if self._under_way is not None:
-            self._under_way.done(answer)
-            self._under_way = None
+            request, self._under_way = self._under_way, None
+            self._call(request.done, answer)
 
     def _fail_all(self, why: str) -> None:
         with self._lock:
@@ -293,7 +305,7 @@ class SerialLink:
             waiting, self._queue = self._queue, deque()
         self._finish(gone(self.name, why))
         for request in waiting:
-            request.done(gone(self.name, why))
+            self._call(request.done, gone(self.name, why))
 
     def _rest(self, seconds: float) -> None:
         waiting = select.poll()

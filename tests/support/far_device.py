@@ -15,6 +15,7 @@ from firmware.link import session
 from firmware.link.session import Session
 from hal.errors import BusError, ResourceNotFoundError
 from hal.serial import READ_LIMIT
+from tests.support.system import until
 
 Answers = Callable[[int, int, int, dict[str, Any]], dict[str, Any] | None]
 """Of operation, group, command, content; None: never an answer."""
@@ -113,6 +114,7 @@ class FarDevice:
             self._session = self._start()
 
     def report(self, value: dict[str, Any]) -> None:
+        until(lambda: self._session.up, "it has met its node")
         with self._lock:
             self._session.report(value, _now())
 

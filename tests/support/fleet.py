@@ -145,7 +145,7 @@ def ready(_: str, spec: DesiredApp) -> AppStatus:
     return AppStatus(
         state=AppState.RUNNING,
         ready=True,
-        digest=spec.module.digest,
+        digest=spec.code_digest,
         version=spec.manifest.version,
     )
 
@@ -156,7 +156,7 @@ def trapped(_: str, spec: DesiredApp) -> AppStatus:
         state=AppState.TRAPPED,
         message="unreachable executed",
         restarts=1,
-        digest=spec.module.digest,
+        digest=spec.code_digest,
         version=spec.manifest.version,
     )
 

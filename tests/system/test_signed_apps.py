@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloud.client.api import Client
-from cloud.client.apps import load
+from cloud.client.built import load
 from cloud.client.registry import (
     Reference,
     app_artifact,
@@ -114,7 +114,8 @@ class Intruder:
     def __init__(self, farm: Farm, client: Client) -> None:
         self.farm = farm
         self.client = client
-        self.manifest, self.module = load(BEEPER)
+        beeper = load(BEEPER)
+        self.manifest, self.module = beeper.manifest, beeper.module
         self.good_config = config(self.manifest.name, "1.0.0")
         reference = digest_of(app_manifest(self._pushed_config(), self.module))
         self.signature = signatures(self.client, "beeper", reference)

@@ -30,23 +30,25 @@ def _app(verbs: "Verbs") -> None:
     deploy.add_argument("app", help="REPOSITORY:TAG, or a directory, which is pushed first")
     deploy.add_argument("--name", help="name of the App; the repository's by default")
     deploy.add_argument("-l", "--selector", metavar="NAME=VALUE,…", help="labels of the nodes")
-    deploy.add_argument(
-        "--grant",
-        action="append",
-        default=[],
-        metavar="NAME=RESOURCE",
-        help="give the app hardware: probe=i2c-1:0x48, heater=GPIO17; may be repeated",
-    )
-    deploy.add_argument(
-        "--twin",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="desired value, live while the app runs; may be repeated",
-    )
+    _given(deploy)
     _signing(verbs, deploy)
     _waiting(deploy, 120.0)
     verbs.cloud(deploy)
+
+    run = does.verb(
+        "run", "cloud.client.run:run", "build an app, run it on one node and show what it says"
+    )
+    run.add_argument("directory", type=Path, nargs="?", default=Path(), help="the app")
+    run.add_argument("--on", required=True, metavar="NODE", help="the node that runs it")
+    run.add_argument("--watch", action="store_true", help="do it again whenever a file is saved")
+    run.add_argument(
+        "--keep", action="store_true", help="leave the app there at the end; else it is removed"
+    )
+    run.add_argument("--name", help="name of the App; the manifest's by default")
+    _given(run)
+    run.set_defaults(build=verbs.build_app)
+    _signing(verbs, run)
+    verbs.cloud(run, output=False)
 
 
 def _firmware(verbs: "Verbs") -> None:
@@ -148,6 +150,23 @@ def _verify(verbs: "Verbs") -> None:
     )
     verify.add_argument("--unsigned", action="store_true", help="compare digests alone")
     verbs.keyring(verify)
+
+
+def _given(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        metavar="NAME=RESOURCE",
+        help="give the app hardware: probe=i2c-1:0x48, heater=GPIO17; may be repeated",
+    )
+    verb.add_argument(
+        "--twin",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="desired value, live while the app runs; may be repeated",
+    )
 
 
 def _signing(verbs: "Verbs", verb: argparse.ArgumentParser) -> None:

@@ -6,3 +6,6 @@
 #define MICROPY_HW_USB_MANUFACTURER_STRING "Skerry"
 #define MICROPY_HW_USB_PRODUCT_FS_STRING "Pico"
 #define MICROPY_HW_USB_CDC_INTERFACE_STRING "console"
+// Opening a port at 1200 baud and closing it leads to the boot loader: how `skerry firmware flash` gets
+// there without a prompt.
+#define MICROPY_HW_USB_CDC_1200BPS_TOUCH (1)

@@ -164,6 +164,19 @@ def test_reports_arrive_once_and_in_order(met: Desk):
     ]
 
 
+def test_a_listener_that_fails_takes_nothing_from_others(met: Desk):
+    class Wrong(Told):
+        def reported(self, report: Any) -> None:
+            raise KeyError(report)
+
+    met.link.subscribe(Wrong())
+    late = Told()
+    met.link.subscribe(late)
+    met.device.report({"n": 1})
+    assert late.reports.get(timeout=PATIENCE) == {"n": 1}
+    assert met.link.request(READ, 64, 0, {}, timeout=PATIENCE) == {"r": {}}
+
+
 def test_a_listener_that_would_wait_for_itself_is_told_so(met: Desk):
     found: queue.Queue[Any] = queue.Queue()
 
