@@ -162,18 +162,22 @@ except OSError as fault:
 
 def test_a_uart_is_a_stream(node: Node, board: SimBoard):
     source = """
+import time
 from machine import UART
 port = UART("meter", 9600, timeout=5000)
 print("open")
 print(port.readline(), port.readline(), port.any(), port.read(2), port.read(2))
 print(UART("spare").read(), port.write(b"ack"))
+time.sleep(60)
 """
     running = start(node, source)
     node.services.wait_for_line("open")
     board.drive("serial0", send="$GP1\n$GP2\nrest")
+    node.services.wait_for_line("None 3")
+    assert board.wait_for(lambda state: state["serial0"].received == b"ack", 10)
+    running.guest.stop(5)
     assert running.end().code == 0
     assert said(node) == ["open", "b'$GP1\\n' b'$GP2\\n' 4 b're' b'st'", "None 3"]
-    assert board.observe()["serial0"].received == b"ack"
 
 
 # --- skerry -------------------------------------------------------------------------------------
