@@ -59,7 +59,7 @@ def packs():
 
 def exceptions():
     for _ in range(20000):
-        try:
+        try:  # noqa: SIM105 - MicroPython has no contextlib
             int("")
         except ValueError:
             pass
