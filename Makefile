@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml .ci/setup
 demo: $(READY) ## the main job on an emulated Raspberry Pi, told step by step
 	@$(BIN)/python -m tests.system.demo
 
-demo-sim: $(READY) ## the same with two apps on a simulated board, in half a minute
+demo-sim: $(READY) ## the same with three apps on a simulated board, in half a minute
 	@$(BIN)/python -m tests.system.demo_sim
 
 check: lint types imports ## format, lint, types and import rules
@@ -43,7 +43,7 @@ bench: $(READY) ## speed and memory, beside a peer where there is one
 	$(BIN)/python -m tests.bench
 
 bench-board: $(READY) ## memory, boot and image of an emulated board
-	$(BIN)/python -m tests.bench board board-trust flash
+	$(BIN)/python -m tests.bench board board-trust flash firmware firmware-update
 
 removals: $(READY) ## take each protection away, and see its test fail
 	@$(BIN)/python -m tests.removals

@@ -16,6 +16,13 @@ DEFAULT_CLOUD = "https://127.0.0.1:8480"
 STATE_HOME = (
     Path("/var/lib/skerry") if os.geteuid() == 0 else Path("~/.local/state/skerry").expanduser()
 )
+_CHECKOUT = Path(__file__).parent / ".cache"
+CACHE = (
+    _CHECKOUT
+    if _CHECKOUT.is_dir()
+    else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "skerry"
+) / "boards"
+"""What is built from others' sources; of a checkout, its own."""
 FOLDERS = (
     "cloud.verbs",
     "edge.verbs",
@@ -23,10 +30,11 @@ FOLDERS = (
     "cloud.client.verbs.artifacts",
     "cloud.client.verbs.people",
     "boards.verbs",
+    "hal.verbs",
 )
 """Where verbs come from. A board has some of these folders only, and their verbs."""
 GROUPS = {
-    "app": "make, build, test, push and deploy apps",
+    "app": "make, build, test, push, run and deploy apps",
     "bench": "load a cloud",
     "ca": "the cloud's certificate authority",
     "firmware": "firmware of the microcontrollers wired to a board",
@@ -120,6 +128,21 @@ class Verbs:
     def person_at(self, url: str) -> Any:
         """Who is logged in at a cloud."""
         return _function("cloud.client.context:person_at")(url)
+
+    def python_runtime(self, say: Callable[[str], None]) -> Path:
+        """The module that runs Python apps: the given one, or made from source the first time."""
+        given = os.environ.get("SKERRY_PYTHON_RUNTIME")
+        return Path(given) if given else _function("boards.python_guest:runtime")(CACHE, say)
+
+    def build_app(self, directory: Path, say: Callable[[str], None]) -> str:
+        """Build an app; what is wrong with it, nothing when it is built."""
+        try:
+            _function("wasm_apps.tool.compiler:build")(directory, say, self.python_runtime)
+        except Exception as error:
+            if not _expected(error):
+                raise
+            return str(error)
+        return ""
 
     def cloud(
         self, verb: argparse.ArgumentParser, *, output: bool = True, more: tuple[str, ...] = ()

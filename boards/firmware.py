@@ -6,6 +6,7 @@ A port is a folder of `firmware/ports` with a Makefile, built outside of MicroPy
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from boards import uf2
+from boards import mcuboot, uf2
 from boards.image.errors import BuildError
 from boards.image.tools import need, run
 from boards.micropython import JOBS, SOURCE_SHA256, locked, tree
@@ -24,6 +25,14 @@ from boards.packages import tree as packages_tree
 PROJECT = Path(__file__).parent.parent
 PORTS = PROJECT / "firmware/ports"
 ELF = "firmware.elf"
+IMAGE = "image.bin"
+"""What an update sends, where a port has a bootloader."""
+BOOTLOADERS = PROJECT / "firmware/boot"
+PROGRAM, BOOTLOADER = "program.elf", "boot.elf"
+"""Of such a port: what the image holds, and the bootloader without a first image."""
+LOAD_ADDRESSES = {"mps2": 0x10000}
+"""Where the bootloader puts programs, as its `machine.h` says."""
+_VERSION = PROJECT / "firmware/device/start.py"
 _FROZEN = tuple(PROJECT / "firmware" / name for name in ("link", "device", "drivers"))
 _TOOLS = {"make": "make", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
 _PICO_TOOLS = {**_TOOLS, "cmake": "cmake"}
@@ -39,7 +48,14 @@ def build(args: Namespace) -> None:
     out: Path = args.output or Path(f"skerry-{args.port}{made.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, out)
-    sizes = run(["arm-none-eabi-size", made.with_name(ELF)]).splitlines()[1].split()
+    program = made.with_name(PROGRAM)
+    if program.is_file():
+        image = out.with_suffix(".bin")
+        shutil.copyfile(made.with_name(IMAGE), image)
+        print(f"{image}: version {version()}, for skerry firmware update")
+    else:
+        program = made.with_name(ELF)
+    sizes = run(["arm-none-eabi-size", program]).splitlines()[1].split()
     flash, ram = int(sizes[0]) + int(sizes[1]), int(sizes[1]) + int(sizes[2])
     heap = "the heap aside" if made.suffix == ".uf2" else "heap included"
     print(f"{out}: {flash / 1024:.0f} KiB of flash, {ram / 1024:.0f} KiB of RAM, {heap}")
@@ -78,7 +94,36 @@ def _elf(port: Path, source: Path, _cache: Path, work: Path, into: Path, say: Sa
             "MICROPY_MANIFEST_PROJECT_DIR": PROJECT,
         },
     )
-    (work / ELF).rename(into / ELF)
+    if port.name in LOAD_ADDRESSES:
+        _with_bootloader(port, work, into)
+    else:
+        (work / ELF).rename(into / ELF)
+
+
+def _with_bootloader(port: Path, work: Path, into: Path) -> None:
+    """The image, and the bootloader with it: what is on a part that was programmed just now."""
+    program = work / "program.bin"
+    (work / PROGRAM).rename(into / PROGRAM)
+    run(["arm-none-eabi-objcopy", "-O", "binary", into / PROGRAM, program])
+    image = wrapped(port.name, program.read_bytes(), version())
+    (into / IMAGE).write_bytes(image)
+    boot = BOOTLOADERS / port.name
+    for name, first in ((BOOTLOADER, {}), (ELF, {"FIRST": into / IMAGE})):
+        _make(boot, {"BUILD": work / name} | first)
+        (work / name / BOOTLOADER).rename(into / name)
+
+
+def version() -> str:
+    """Of the firmware, from its source."""
+    found = re.search(r'^VERSION = "(\d+\.\d+\.\d+)"$', _VERSION.read_text(), re.MULTILINE)
+    if found is None:
+        raise BuildError(f"{_VERSION}: says no VERSION as 1.2.3")
+    return found[1]
+
+
+def wrapped(port: str, program: bytes, version: str) -> bytes:
+    """The image of a port's program."""
+    return mcuboot.image(program, version=version, board=port, load_address=LOAD_ADDRESSES[port])
 
 
 def _pico(port: Path, source: Path, cache: Path, work: Path, into: Path, say: Say) -> None:
@@ -130,8 +175,9 @@ def _digest(port: Path) -> str:
 
 
 def _sources(port: Path) -> Iterator[Path]:
-    yield from (Path(__file__), Path(uf2.__file__), PROJECT / "firmware/manifest.py")
-    for folder in (port, *_FROZEN):
+    yield from (Path(__file__), Path(uf2.__file__), Path(mcuboot.__file__))
+    yield PROJECT / "firmware/manifest.py"
+    for folder in (port, BOOTLOADERS, *_FROZEN):
         yield from sorted(
             file
             for file in folder.rglob("*")

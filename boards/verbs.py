@@ -13,6 +13,7 @@ def add(verbs: "Verbs") -> None:
     _image(verbs)
     _package(verbs)
     _firmware(verbs)
+    _runtime(verbs)
     _emulate(verbs)
 
 
@@ -151,6 +152,17 @@ def _firmware(verbs: "Verbs") -> None:
         default=20.0,
         metavar="SECONDS",
         help="how long the drive may take to come after that",
+    )
+
+
+def _runtime(verbs: "Verbs") -> None:
+    does = verbs.group("app")
+    runtime = does.verb("runtime", "boards.python_guest:build", "build the runtime of Python apps")
+    runtime.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="python.wasm unless said"
+    )
+    runtime.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
     )
 
 

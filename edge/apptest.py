@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cbor2
+from msgspec import UNSET
 
 from edge.errors import ScenarioError
 from edge.grants import resolve
@@ -26,10 +27,12 @@ from edge.sandbox.guest import Guest
 from edge.sandbox.services import Value
 from edge.sandbox.setup import GuestSetup
 from edge.scenario import Scenario, Sights, Step, read_manifest, read_scenario
+from edge.wire.errors import DecodeError
+from edge.wire.files import unpack_files
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
 from hal import clock
-from hal.board import Board, DrivenBoard
+from hal.board import AttachingBoard, Board, DrivenBoard
 from hal.boardfile import load_board
 from hal.sim import LineState, PortState
 
@@ -59,12 +62,14 @@ def run_test(directory: Path, board_file: Path | None, say: Say) -> bool:
     manifest = read_manifest(directory / "app.toml")
     path = board_file or directory / "board.toml"
     scenario = read_scenario(path, manifest)
-    wasm = _module(directory, manifest)
+    wasm, files = _module(directory, manifest)
     board = load_board(path)
+    if isinstance(board, AttachingBoard):
+        board.attach()
     try:
         code = asyncio.run(compile_module(wasm, _cache()))
         with tempfile.TemporaryDirectory(prefix="skerry-test-") as data:
-            bench = Bench(manifest, scenario, board, Path(data))
+            bench = Bench(manifest, scenario, board, Path(data), files)
             return bench.run(code, say)
     finally:
         board.close()
@@ -157,7 +162,12 @@ class Bench:
     """One app, its board and its witness, through one scenario. Used from one thread."""
 
     def __init__(
-        self, manifest: AppManifest, scenario: Scenario, board: Board, data: Path
+        self,
+        manifest: AppManifest,
+        scenario: Scenario,
+        board: Board,
+        data: Path,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self._scenario = scenario
         self._board = board
@@ -172,6 +182,7 @@ class Bench:
             manifest.limits,
             resolve(spec, board),
             {name: value.encode for name, value in scenario.secrets.items()},
+            files,
         )
         self._readings = self._lines = 0
         """How many there were when the step began."""
@@ -341,15 +352,23 @@ def _equal(value: Scalar, wanted: Scalar, tolerance: float) -> bool:
     return abs(value - wanted) <= tolerance
 
 
-def _module(directory: Path, manifest: AppManifest) -> Path:
+def _module(directory: Path, manifest: AppManifest) -> tuple[Path, Mapping[str, bytes] | None]:
+    """The built module, and the files that it runs when it is a runtime."""
     wasm = directory / "build" / f"{manifest.name}.wasm"
-    if not wasm.exists():
-        raise ScenarioError(f"{wasm}: there is none yet; run `skerry app build {directory}`")
-    built = wasm.stat().st_mtime_ns
+    packed = wasm.with_suffix(".files")
+    made = wasm if manifest.runtime is UNSET else packed
+    if not wasm.exists() or not made.exists():
+        raise ScenarioError(f"{made}: there is none yet; run `skerry app build {directory}`")
+    built = made.stat().st_mtime_ns
     for source in sorted((directory / "src").rglob("*")):
         if source.is_file() and source.stat().st_mtime_ns > built:
-            raise ScenarioError(f"{source}: newer than {wasm}; run `skerry app build {directory}`")
-    return wasm
+            raise ScenarioError(f"{source}: newer than {made}; run `skerry app build {directory}`")
+    if manifest.runtime is UNSET:
+        return wasm, None
+    try:
+        return wasm, unpack_files(packed.read_bytes())
+    except DecodeError as error:
+        raise ScenarioError(f"{packed}: {error}; run `skerry app build {directory}`") from error
 
 
 def _cache() -> Path:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from edge.net.errors import BadPeerError, NetError, StatusError
 from edge.net.http import Response, get
 from edge.net.stream import Tls
-from edge.wire.messages import Module
+from edge.wire.messages import Files, Module
 from hal import clock
 
 CONNECT_TIMEOUT = 10.0
@@ -25,6 +25,8 @@ IDLE_TIMEOUT = 30.0
 """Seconds without a byte before a download is given up; what came stays for the next try."""
 HASH_CHUNK = 256 << 10
 
+Blob = Module | Files
+"""What can be fetched."""
 Progress = Callable[[int, int], None]
 """Called with bytes present and bytes in all."""
 
@@ -68,7 +70,7 @@ class ArtifactCache:
         self._room = asyncio.Lock()
         directory.mkdir(parents=True, exist_ok=True)
 
-    def path(self, module: Module) -> Path | None:
+    def path(self, module: Blob) -> Path | None:
         """The verified file, if here and of the right size; marks it as used now."""
         path = self._file(module.digest)
         try:
@@ -81,7 +83,7 @@ class ArtifactCache:
             return None
         return path
 
-    def intact(self, module: Module) -> bool:
+    def intact(self, module: Blob) -> bool:
         """Whether the file holds the bytes that it was verified for; a damaged one is removed.
 
         Reads it whole: for when there is a reason to ask. Raises OSError.
@@ -97,7 +99,7 @@ class ArtifactCache:
         """Name the digests in use, in place of the earlier ones; they are never evicted."""
         self._in_use = frozenset(digests)
 
-    async def fetch(self, base: str, module: Module, progress: Progress | None = None) -> Path:
+    async def fetch(self, base: str, module: Blob, progress: Progress | None = None) -> Path:
         """The verified file, downloaded from the registry at `base` unless here.
 
         One attempt; the caller tries again with backoff. Raises FetchError.
@@ -115,7 +117,7 @@ class ArtifactCache:
                 raise DiskFullError(f"{module.repository}: the disk is full") from error
             raise FetchError(f"{module.repository}: {error}") from error
 
-    async def _download(self, base: str, module: Module, progress: Progress) -> Path:
+    async def _download(self, base: str, module: Blob, progress: Progress) -> Path:
         async with self._room:
             flights = {digest: flight.size for digest, flight in self._flights.items()}
             await asyncio.to_thread(self._make_room, module, flights)
@@ -134,7 +136,7 @@ class ArtifactCache:
             await asyncio.to_thread(_sync, file)
         return await asyncio.to_thread(self._commit, module.digest)
 
-    async def _transfer(self, base: str, module: Module, download: "_Download") -> None:
+    async def _transfer(self, base: str, module: Blob, download: "_Download") -> None:
         url = f"{base.rstrip('/')}/v2/{module.repository}/blobs/{module.digest}"
         headers = {"Range": f"bytes={download.done}-"} if download.done else {}
         async with get(
@@ -153,7 +155,7 @@ class ArtifactCache:
             _check_status(response.status, url, module)
             await download.write(response.body)
 
-    def _make_room(self, module: Module, flights: dict[str, int]) -> None:
+    def _make_room(self, module: Blob, flights: dict[str, int]) -> None:
         """Evict the least recently used files until all that is being fetched fits the bound."""
         files = [
             (path.stat(), path)
@@ -205,7 +207,7 @@ class _Flight:
 class _Download:
     """A `.part` file, its hash and how far it is. `file` is open for append and reading."""
 
-    def __init__(self, file: IO[bytes], module: Module, progress: Progress) -> None:
+    def __init__(self, file: IO[bytes], module: Blob, progress: Progress) -> None:
         self._file = file
         self._module = module
         self._progress = progress
@@ -256,7 +258,7 @@ def _continues(response: Response, start: int, size: int) -> bool:
     )
 
 
-def _check_status(status: int, url: str, module: Module) -> None:
+def _check_status(status: int, url: str, module: Blob) -> None:
     if status == _NOT_FOUND:
         raise NotFoundError(f"{module.repository}: the registry has no {module.digest}")
     if status == _RANGE_REFUSED:

@@ -330,7 +330,7 @@ def _running(item: DesiredItem, reading: float) -> StatusItem:
     spec = decode_app_spec(item.spec)
     status = AppStatus(
         state=AppState.RUNNING,
-        digest=spec.module.digest,
+        digest=spec.code_digest,
         version=spec.manifest.version,
         ready=True,
         twin=dict(spec.twin) | {"reading": round(reading, 3)},

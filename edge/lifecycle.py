@@ -192,10 +192,11 @@ class AppLife:
         return self._target is None and self._running is None and self._preparing is None
 
     @property
-    def module_in_use(self) -> set[str]:
+    def blobs_in_use(self) -> set[str]:
         """Digests that must stay in the cache."""
         specs = (self._target, self._running, self._preparing)
-        return {spec.module.digest for spec in specs if spec is not None}
+        blobs = [blob for spec in specs if spec is not None for blob in (spec.module, spec.files)]
+        return {blob.digest for blob in blobs if blob is not None}
 
     def decide(self, now: float) -> list[Action]:
         """Actions that bring the app closer to what is wanted; the caller performs all of them."""
@@ -253,7 +254,7 @@ class AppLife:
             state=state,
             reason=reason,
             message=message[:1024],
-            digest=shown.module.digest if shown else "",
+            digest=shown.code_digest if shown else "",
             version=shown.manifest.version if shown else "",
             restarts=self.restarts,
             exit_code=self._last_end.code if self._last_end else None,
@@ -338,18 +339,20 @@ def _same_artifact(one: DesiredApp | None, other: DesiredApp | None) -> bool:
     """Whether what was admitted and made ready for one is so for the other, to the last byte."""
     if one is None or other is None:
         return False
-    return (one.manifest, one.module, one.signature) == (
+    return (one.manifest, one.module, one.files, one.signature) == (
         other.manifest,
         other.module,
+        other.files,
         other.signature,
     )
 
 
 def _differs(old: DesiredApp, new: DesiredApp) -> bool:
     """Whether going from `old` to `new` needs a restart."""
-    return (old.manifest, old.module, old.grants, old.limits, old.restart) != (
+    return (old.manifest, old.module, old.files, old.grants, old.limits, old.restart) != (
         new.manifest,
         new.module,
+        new.files,
         new.grants,
         new.limits,
         new.restart,

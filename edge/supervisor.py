@@ -122,9 +122,9 @@ class Supervisor:
         """Names of held apps."""
         return {name for name, life in self._lives.items() if life.held}
 
-    def modules_in_use(self) -> set[str]:
+    def blobs_in_use(self) -> set[str]:
         """Digests that must stay in the caches."""
-        return {digest for life in self._lives.values() for digest in life.module_in_use}
+        return {digest for life in self._lives.values() for digest in life.blobs_in_use}
 
     # --- the loop -------------------------------------------------------------------------------
 

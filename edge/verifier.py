@@ -36,6 +36,7 @@ def answer(question: Question) -> Answer:
         size=question.size,
         version=question.version,
         capabilities=tuple(question.capabilities),
+        files=question.files,
     )
     try:
         manifest = judge(root, question.signature, asked, question.now)

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from edge.errors import RetryableError
 from edge.trust.encoding import decode_struct, encode_struct
 from edge.trust.errors import MalformedError, Reason
-from edge.trust.manifest import ArtifactManifest, Kind
+from edge.trust.manifest import ArtifactManifest, Kind, SignedFiles
 
 TIMEOUT = 120.0
 """Seconds; it takes 0.1 s on a desk, a loaded Zero 2 W starts Python in some seconds."""
@@ -47,6 +47,7 @@ class Question(Struct, frozen=True, kw_only=True):
     capabilities: list[str]
     now: int
     """A lower bound of the time, seconds since 1970."""
+    files: SignedFiles | UnsetType = UNSET
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ def push_image(args: Namespace) -> None:
                 reference,
                 IMAGE_TYPE,
                 Blob.of(EMPTY_TYPE, BytesIO(b"{}")),
-                layer,
+                [layer],
                 lambda sent, _: bar.update(sent - bar.n),
             )
         where = f"{client.url}/v2/{reference.repository}"

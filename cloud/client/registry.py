@@ -1,4 +1,4 @@
-"""Pushes apps and images to an OCI registry: blobs, then the manifest that names them.
+"""Pushes apps, firmware and images to an OCI registry: blobs, then the manifest that names them.
 
 Distribution spec v1.1. Blobs that the registry has are not sent again; large ones go in chunks, so
 that progress is true and an interrupted push can be repeated cheaply.
@@ -10,11 +10,12 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import httpx
+from tqdm import tqdm
 
 from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
@@ -23,9 +24,14 @@ from cloud.registry.media import (
     CONFIG_TYPE,
     COSE_TYPE,
     EMPTY_TYPE,
+    FILES_TYPE,
+    FIRMWARE_CONFIG_TYPE,
+    FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_TYPE,
     MODULE_TYPE,
     OCI_MANIFEST,
     ROOT_TYPE,
+    RUNTIME_TYPE,
     SIGNATURE_TYPE,
     signature_tag,
 )
@@ -33,6 +39,9 @@ from edge.trust.root import ROOT_REPOSITORY
 
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
+
+RUNTIMES = "runtimes"
+"""Repository of the modules that apps share, each under its digest."""
 
 _EMPTY = b"{}"
 _REFERENCE = re.compile(
@@ -83,35 +92,92 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
-def app_manifest(manifest_json: bytes, module: bytes) -> bytes:
-    """The OCI manifest of an app; equal content has equal bytes."""
-    return _manifest(
-        ARTIFACT_TYPE,
-        _held(CONFIG_TYPE, manifest_json).descriptor(),
-        _held(MODULE_TYPE, module).descriptor(),
-    )
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact to push: our manifest of it as JSON, and its layers."""
+
+    artifact_type: str
+    config_type: str
+    config: bytes
+    layers: tuple[tuple[str, bytes], ...]
+    """Media type and content of each."""
+    shared: bool = False
+    """Its first layer is a runtime that many artifacts have."""
+
+    @property
+    def oci(self) -> bytes:
+        """Its OCI manifest; equal content has equal bytes."""
+        return _manifest(
+            self.artifact_type,
+            _held(self.config_type, self.config).descriptor(),
+            *(_held(*layer).descriptor() for layer in self.layers),
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is pushed."""
+        return len(self.config) + sum(len(content) for _, content in self.layers)
+
+
+def app_artifact(manifest_json: bytes, module: bytes, files: bytes = b"") -> Made:
+    """An app: its AppManifest, its wasm, and the files that this runs when it is a runtime."""
+    layers = ((MODULE_TYPE, module), *([(FILES_TYPE, files)] if files else []))
+    return Made(ARTIFACT_TYPE, CONFIG_TYPE, manifest_json, layers, shared=bool(files))
+
+
+def firmware_artifact(manifest_json: bytes, image: bytes) -> Made:
+    """A firmware: its FirmwareManifest, its image."""
+    layers = ((FIRMWARE_IMAGE_TYPE, image),)
+    return Made(FIRMWARE_TYPE, FIRMWARE_CONFIG_TYPE, manifest_json, layers)
+
+
+def app_manifest(manifest_json: bytes, module: bytes, files: bytes = b"") -> bytes:
+    """The OCI manifest of an app."""
+    return app_artifact(manifest_json, module, files).oci
 
 
 def push(
     client: Client,
     reference: Reference,
-    manifest_json: bytes,
-    module: bytes,
+    made: Made,
     progress: Progress = lambda _sent, _total: None,
     *,
     signature: bytes = b"",
 ) -> str:
-    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
+    """Push an app or a firmware under a tag; the OCI manifest's digest.
 
-    The signature goes first: an App that waits for this tag never sees it unsigned.
+    What is shared is sent only when the registry has it nowhere. The signature goes first: an object
+    that waits for this tag never sees it unsigned.
     """
-    body = app_manifest(manifest_json, module)
     if signature:
-        _push_signature(client, reference.repository, body, signature)
-    config = _held(CONFIG_TYPE, manifest_json)
-    return push_artifact(
-        client, reference, ARTIFACT_TYPE, config, _held(MODULE_TYPE, module), progress
-    )
+        _push_signature(client, reference.repository, made.oci, signature)
+    config, layers = _held(made.config_type, made.config), [_held(*each) for each in made.layers]
+    if made.shared and not _exists(client, reference.repository, layers[0].digest):
+        _share_runtime(client, reference.repository, layers[0])
+    return push_artifact(client, reference, made.artifact_type, config, layers, progress)
+
+
+def push_signed(
+    client: Client,
+    reference: Reference,
+    made: Made,
+    sign: Callable[[bytes], bytes],
+    *,
+    quiet: bool = False,
+) -> str:
+    """Push it with a bar, signed by `sign`, which is given the signatures that are there."""
+    held = signatures(client, reference.repository, digest_of(made.oci))
+    signature = sign(held)
+    with tqdm(
+        total=made.size,
+        unit="B",
+        unit_scale=True,
+        desc=f"push {reference.repository}:{reference.version}",
+        disable=quiet or None,  # None: quiet when not a terminal
+    ) as bar:
+        return push(
+            client, reference, made, lambda sent, _: bar.update(sent - bar.n), signature=signature
+        )
 
 
 def push_artifact(
@@ -119,15 +185,20 @@ def push_artifact(
     reference: Reference,
     artifact_type: str,
     config: Blob,
-    layer: Blob,
+    layers: Sequence[Blob],
     progress: Progress = lambda _sent, _total: None,
 ) -> str:
-    """Push an artifact of one layer under a tag; the manifest's digest."""
-    total = config.size + layer.size
-    _push_blob(client, reference.repository, config, lambda sent: progress(sent, total))
-    before = config.size
-    _push_blob(client, reference.repository, layer, lambda sent: progress(before + sent, total))
-    body = _manifest(artifact_type, config.descriptor(), layer.descriptor())
+    """Push an artifact under a tag; the manifest's digest."""
+    blobs = (config, *layers)
+    total, done = sum(blob.size for blob in blobs), 0
+
+    def sent(of_blob: int) -> None:
+        progress(done + of_blob, total)
+
+    for blob in blobs:
+        _push_blob(client, reference.repository, blob, sent)
+        done += blob.size
+    body = _manifest(artifact_type, config.descriptor(), *(each.descriptor() for each in layers))
     _put(client, reference.repository, reference.version, body)
     return digest_of(body)
 
@@ -177,17 +248,34 @@ def _push_signature(client: Client, repository: str, signed: bytes, signature: b
     for blob in (empty, layer):
         _push_blob(client, repository, blob, _ignore)
     subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(signed), "size": len(signed)}
-    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject)
+    carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject=subject)
     _put(client, repository, signature_tag(digest_of(signed)), carrier)
 
 
-def _manifest(artifact_type: str, config: Json, layer: Json, subject: Json | None = None) -> bytes:
+def _share_runtime(client: Client, repository: str, runtime: Blob) -> None:
+    """Have a runtime in this repository without sending it, unless the registry has none.
+
+    A manifest of its own keeps it there when the last app that uses it is gone, and makes it
+    known to those who push the next.
+    """
+    if not _exists(client, RUNTIMES, runtime.digest):
+        empty = _held(EMPTY_TYPE, _EMPTY)
+        tag = runtime.digest.removeprefix("sha256:")
+        push_artifact(client, Reference(RUNTIMES, tag), RUNTIME_TYPE, empty, [runtime])
+        runtime.file.seek(0)
+    where = {"mount": runtime.digest, "from": RUNTIMES}
+    client.request("POST", f"/v2/{repository}/blobs/uploads/", params=where)
+
+
+def _manifest(
+    artifact_type: str, config: Json, *layers: Json, subject: Json | None = None
+) -> bytes:
     body: Json = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": config,
-        "layers": [layer],
+        "layers": layers,
     }
     return json.dumps(body | ({"subject": subject} if subject else {}), sort_keys=True).encode()
 

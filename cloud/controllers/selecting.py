@@ -1,7 +1,8 @@
-"""Which nodes an App means. Pure."""
+"""Which nodes a selector means. Pure."""
 
-from cloud.kinds.app import LabelSelector, Operator
+from cloud.kinds.meta import LABEL_NODE
 from cloud.kinds.node import Node
+from cloud.kinds.work import LabelSelector, Operator
 from cloud.store.selectors import Match, Requirement, Selector
 
 _MATCH = {
@@ -13,8 +14,9 @@ _MATCH = {
 
 
 def selects(selector: LabelSelector, node: Node) -> bool:
-    """Whether the node's labels satisfy the selector."""
-    return to_selector(selector).matches(node.metadata.labels)
+    """Whether the node's labels satisfy the selector; its name is one of them, of our making."""
+    labels = {**node.metadata.labels, LABEL_NODE: node.metadata.name}
+    return to_selector(selector).matches(labels)
 
 
 def to_selector(selector: LabelSelector) -> Selector:

@@ -1,7 +1,7 @@
 """What a node may reach, proven by its certificate: the gate's rules for nodes.
 
 Rules: a certificate that is not in the ledger, or has ended since its handshake, is refused wherever
-it is shown. A node reaches its session, the modules that its apps need, roots of trust, what joining and renewing take; nothing else of the API.
+it is shown. A node reaches its session, the modules and files that its apps need, roots of trust, what joining and renewing take; nothing else of the API.
 """
 
 import re

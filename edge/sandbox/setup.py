@@ -51,6 +51,8 @@ class GuestSetup:
         default_factory=dict[str, Callable[[], bytes]]
     )
     """By the manifest's grant name: opens the secret; called on the app's thread."""
+    files: Mapping[str, bytes] | None = None
+    """Its `/app`, by names with slashes; None for an app that is a module and nothing else."""
 
     @property
     def name(self) -> str:

@@ -4,12 +4,13 @@ import re
 from enum import Enum
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from edge.trust.encoding import decode_struct, encode_struct
 from edge.trust.errors import MalformedError, Reason, Refused
+from edge.wire.limits import FILES_LIMIT
 from edge.wire.manifest import AppManifest, Grant, GrantKind, Name
-from edge.wire.messages import Digest
+from edge.wire.messages import Digest, Files
 
 MANIFEST_TYPE = "application/vnd.skerry.artifact-manifest.v1+cbor"
 """Content type in the protected header: a root can never pass for a manifest, nor the reverse."""
@@ -33,6 +34,13 @@ class Kind(Enum):
     FIRMWARE = "firmware"
 
 
+class SignedFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The files that a shared module shall run."""
+
+    digest: Digest
+    size: Annotated[int, Meta(gt=0, le=FILES_LIMIT)]
+
+
 class ArtifactManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The signed statement: these bytes are this version of this, and may do so much."""
 
@@ -45,11 +53,13 @@ class ArtifactManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     capabilities: Annotated[list[Capability], Meta(max_length=64)] = field(
         default_factory=list[str]
     )
-    """Sorted; what an app may ask for at most: `capability`."""
+    """Sorted; what an app may ask for at most (`capabilities`), or firmware (`board_capabilities`)."""
     expires: Seconds | None = None
     """Not admitted for the first time after this; what runs then runs on."""
     downgrade_from: Version | None = None
     """Permission: this may take the place of versions up to this one."""
+    files: SignedFiles | UnsetType = UNSET
+    """Not written when there are none, so that what was signed before files existed is good."""
 
 
 def encode_manifest(manifest: ArtifactManifest) -> bytes:
@@ -84,14 +94,24 @@ def capabilities(manifest: AppManifest) -> list[str]:
     return sorted(_capability(name, grant) for name, grant in manifest.grants.items())
 
 
+def board_capabilities(board: str) -> list[str]:
+    """What firmware asks for: to run on this kind of microcontroller, and on no other."""
+    return [f"board:{board}"]
+
+
+def signed_files(files: Files | None) -> SignedFiles | UnsetType:
+    """What a statement says of these files."""
+    return UNSET if files is None else SignedFiles(digest=files.digest, size=files.size)
+
+
 def check_floor(name: str, version: int, downgrade_from: int | None, floor: int) -> None:
     """Raise Refused when this version may not run where `floor` has run well."""
     if version < floor and (downgrade_from is None or downgrade_from < floor):
         raise Refused(
             Reason.ROLLBACK,
             f"version {release_text(version)} of {name} is older than {release_text(floor)}, which "
-            "has run here; to go back on purpose sign it with `skerry app push "
-            f"--downgrade-from {release_text(floor)}`",
+            "has run here; to go back on purpose push it with "
+            f"`--downgrade-from {release_text(floor)}`, which signs the permission",
         )
 
 

@@ -40,6 +40,19 @@ LOG_BATCH_LIMIT = 256
 MODULE_LIMIT = 16 << 20
 """Bytes of an app's module, at the desk, on the wire and in the sandbox: MicroPython with its library
 is 0.4 MB, and compiling takes many times a module's size in memory."""
+FIRMWARE_LIMIT = 4 << 20
+"""Bytes of a firmware image: a Pico has 2 MB of flash, with two slots for images."""
+MICROCONTROLLERS_LIMIT = 32
+"""Microcontrollers of one node: a hub full of them is fewer."""
+FILES_LIMIT = 1 << 20
+"""Bytes of the files that a runtime runs: a large program in Python is a tenth of it, and the agent
+holds them in memory while they run."""
+FILES_COUNT_LIMIT = 256
+"""Files of one app."""
+FILE_NAME_LIMIT = 128
+"""Characters of a file's name, folders included."""
+FILE_DEPTH_LIMIT = 8
+"""Parts of a file's name: packages in packages."""
 SECRET_LIMIT = 16 << 10
 """Bytes of a secret's value; sealed, it is a few longer."""
 SIGNATURE_LIMIT = 64 << 10

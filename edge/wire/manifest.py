@@ -3,9 +3,11 @@
 from enum import Enum
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$(?!\n)"
+RELEASE = r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$(?!\n)"
+"""Three numbers, as edge.trust orders them, and what people add."""
 STREAM = r"^[A-Za-z0-9][-A-Za-z0-9:._/]{0,63}$(?!\n)"
 """Characters SenML allows in a name (RFC 8428 section 4.5.1), without an empty one."""
 
@@ -119,6 +121,12 @@ class Restart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds of running after which a start counts as good."""
 
 
+class Runtime(Enum):
+    """What runs an app's files when its module is shared with others: docs/apps.md."""
+
+    PYTHON = "python"
+
+
 Name = Annotated[str, Meta(pattern=NAME)]
 Key = Annotated[str, Meta(pattern=STREAM)]
 
@@ -127,10 +135,13 @@ class AppManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`app.toml`: the app's name and version, what it asks for and what it sends."""
 
     name: Name
-    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$(?!\n)")]
+    version: Annotated[str, Meta(pattern=RELEASE)]
     description: Annotated[str, Meta(max_length=200)] = ""
     abi: Annotated[int, Meta(ge=1, le=1)] = 1
     """Guest ABI it was built for: docs/guest-abi.md."""
+    runtime: Runtime | UnsetType = UNSET
+    """The app is files, and its module runs them. Not written when unset, and refused by who does not
+    know it: a node too old for files says so, and does not run the bare module."""
     grants: Annotated[dict[Name, Grant], Meta(max_length=64)] = field(
         default_factory=dict[str, Grant]
     )

@@ -4,6 +4,7 @@ Times are nanoseconds since 1970 UTC as the sender believes them; sizes are byte
 Unknown fields are ignored and new fields carry defaults, so that old and new peers meet.
 """
 
+import hashlib
 from enum import Enum
 from typing import Annotated
 
@@ -255,6 +256,14 @@ class Module(Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(gt=0, le=limits.MODULE_LIMIT)]
 
 
+class Files(Struct, frozen=True, kw_only=True):
+    """Where the files of an app with a runtime are: a blob in the registry, `edge.wire.files`."""
+
+    repository: Repository
+    digest: Digest
+    size: Annotated[int, Meta(gt=0, le=limits.FILES_LIMIT)]
+
+
 class GrantedSecret(Struct, frozen=True, kw_only=True):
     """A value the operator grants an app."""
 
@@ -282,7 +291,20 @@ class DesiredApp(Struct, frozen=True, kw_only=True):
     secrets: dict[str, GrantedSecret] = field(default_factory=dict[str, GrantedSecret])
     """Grant name of the manifest → the secret."""
     signature: Signature = b""
-    """Who vouches for manifest and module: edge.trust.signed; nothing when nobody does."""
+    """Who vouches for manifest, module and files: edge.trust.signed; nothing when nobody does."""
+    files: Files | None = None
+    """What the module runs, when the manifest names a runtime; older nodes refuse that manifest."""
+
+    @property
+    def code_digest(self) -> str:
+        """Names what runs: the module, or of an app with files these files under this name in it.
+
+        A runtime's digest is that of many apps, and two of them may have equal files.
+        """
+        if self.files is None:
+            return self.module.digest
+        whole = f"{self.manifest.name}\n{self.module.digest}\n{self.files.digest}"
+        return "sha256:" + hashlib.sha256(whole.encode()).hexdigest()
 
 
 Scalar = bool | int | float | str
@@ -314,7 +336,7 @@ class AppStatus(Struct, frozen=True, kw_only=True):
     message: Text = ""
     """For a person: what happened and what to do."""
     digest: str = ""
-    """Module that runs or ran last."""
+    """`DesiredApp.code_digest` of what runs or ran last."""
     version: str = ""
     restarts: Counter = 0
     exit_code: int | None = None

@@ -207,9 +207,10 @@ def make_buses(machine: object, config: dict[str, object]) -> dict[str, object]:
     }
 
 
-def make_properties(machine: object, config: dict[str, object]) -> dict[str, object]:
+def make_properties(
+    machine: object, config: dict[str, object], buses: dict[str, object]
+) -> dict[str, object]:
     """The properties of a configuration, by name; ValueError names what the hardware lacks."""
-    buses = make_buses(machine, config)
     made = {}
     for name, entry in config["properties"].items():
         try:

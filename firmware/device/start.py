@@ -1,13 +1,16 @@
 """What runs first on every port: the file system, then the device."""
 
 import asyncio
+import sys
 
 import machine
 import vfs
 
 from firmware.device.app import Device
+from firmware.device.update import Update
 
 VERSION = "0.1.0"
+"""Of the firmware; `skerry firmware build` reads it here, and an update says its own."""
 REST_MS = 171_000
 """How long a person at the console may keep the device stopped: what `mps2`'s watchdog can count."""
 _BLANK = (0x00, 0xFF)
@@ -33,12 +36,22 @@ def mount(flash, **how):
             print("the file system in flash is damaged, and left as it is")
 
 
-def serve(line, name):
-    """Be the device on `line`, a stream. Ctrl-C on the console stops it for `REST_MS`."""
+def serve(line, name, *, pins=(), buses=None, slots=None):
+    """Be the device on `line`, a stream. Ctrl-C on the console stops it for `REST_MS`.
+
+    `pins`, `buses`: as `Device` has them. `slots`: the port's module of that name, where a bootloader starts images.
+    """
+    update = Update(slots, name) if slots else None
+    version = update.version if update else VERSION
     try:
-        asyncio.run(Device(machine, line, VERSION, name).run())
+        asyncio.run(Device(machine, line, version, name, pins, buses, update).run())
     except KeyboardInterrupt:
         _rest()
+    except Exception as error:
+        if update is None or not update.ended():
+            raise
+        sys.print_exception(error)
+        machine.reset()
 
 
 def _rest():

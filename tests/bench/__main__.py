@@ -17,7 +17,7 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "board-trust", "flash")
+APART = ("board", "board-trust", "flash", "firmware", "firmware-update")
 """Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
@@ -33,6 +33,7 @@ BENCHES = {
     "peer": ("tests.bench.peer:Peer", "mosquitto QoS 1 into SQLite, the same records"),
     "start": ("tests.bench.start:Start", "cold start of an app, code cached"),
     "calls": ("tests.bench.calls:Calls", "what a host call costs"),
+    "python": ("tests.bench.python:Python", "apps in Python: size, start, memory, speed"),
     "durable": ("tests.bench.durable:Durable", "app call to SQLite commit and ack"),
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
@@ -43,7 +44,15 @@ BENCHES = {
         "tests.bench.board_trust:BoardTrust",
         "an emulated board: joining, and judging an artifact",
     ),
+    "firmware": (
+        "tests.bench.firmware:Firmware",
+        "an attached microcontroller, emulated: round trips, reports, boot, memory",
+    ),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
+    "firmware-update": (
+        "tests.bench.firmware_update:FirmwareUpdate",
+        "an emulated microcontroller: updated over its link, and rolled back",
+    ),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),
     "trust": ("tests.bench.trust:Trust", "joining, handshakes, renewals, and TLS in memory"),
 }

@@ -24,6 +24,8 @@ class Link:
         self._server: asyncio.Server | None = None
         self.port = 0
         self.connections = 0
+        self.carried = 0
+        """Bytes forwarded so far, both ways."""
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -115,6 +117,7 @@ class Link:
                 await self._flowing.wait()
                 if self._rate is not None:
                     await asyncio.sleep(len(data) / self._rate)
+                self.carried += len(data)
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -17,7 +17,10 @@ from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lin
 
 QEMU_CACHE = ROOT / ".cache/qemu"
 THERMOSTAT = "wasm_apps/thermostat"
+PYTHON = "wasm_apps/room"
 SET_POINT = 30
+ROOM = 17.5
+"""What the second sensor feels, the one that the app in Python reads."""
 OFFLINE = ((19.0, True), (33.0, False), (20.5, True), (34.5, False))
 """Temperatures while the link is cut, and whether the heater shall be on then: each switches it."""
 
@@ -51,6 +54,7 @@ def _demo(home: Path) -> None:
         with pi(image, cloud, programs, home / "keys") as barn:
             _boot(barn)
             _deploy(cloud, home / "keys")
+            _deploy_python(cloud, home / "keys")
             _warm_up(cloud, barn)
             _cut_the_link(cloud, barn)
             _heal_the_link(cloud, barn)
@@ -59,10 +63,11 @@ def _demo(home: Path) -> None:
 
 def _boot(barn: Pi) -> None:
     note("its settings lie in skerry.toml in the boot partition, where a person can edit them")
-    step("Switch the Pi on, a TMP105 sensor on its I2C bus")
+    step("Switch the Pi on, two TMP105 sensors on its I2C bus")
     began = time.monotonic()
     barn.power_on()
     barn.board.sensor().celsius = 21.5
+    barn.board.sensor("room").celsius = ROOM
     note(f"its agent answers after {time.monotonic() - began:.0f} s of emulation; at its console:")
     note(f"{DIM}# skerry agent status{PLAIN}")
     show_lines(barn.board.check("skerry agent status", within=SLOW))
@@ -81,7 +86,27 @@ def _deploy(cloud: Cloud, keys: Path) -> None:
         keys=keys,
     )
     show("get", "nodes", cloud=cloud)
+
+
+def _deploy_python(cloud: Cloud, keys: Path) -> None:
+    step("Deploy an app in Python beside it; this is all of it:")
+    show_lines((ROOT / PYTHON / "src/main.py").read_text().rstrip())
+    note("what runs it, MicroPython, is built from pinned source once, in two minutes")
+    show("app", "build", PYTHON)
+    show(
+        *("app", "deploy", PYTHON, "-l", "site=barn", "--wait", "--timeout", "300"),
+        *("--grant", "probe=i2c-1:0x49", "--twin", "interval=1"),
+        cloud=cloud,
+        keys=keys,
+    )
     show("get", "appinstances", cloud=cloud)
+
+    def felt() -> bool:
+        return any(each["value"] == ROOM for each in readings(cloud, name="room"))
+
+    until(felt, f"{ROOM} is in the cloud", SLOW)
+    show("telemetry", "room", "-n", "1", cloud=cloud)
+    note("a second one would bring its own bytes alone: the runtime is there, and compiled")
 
 
 def _warm_up(cloud: Cloud, barn: Pi) -> None:
@@ -137,7 +162,7 @@ def _say_level(board: Board) -> None:
 def _what_next() -> None:
     step("What to try next")
     for line in (
-        "make demo-sim                           two apps on a simulated board, in under a minute",
+        "make demo-sim                           three apps on a simulated board, in under a minute",
         "skerry image build rpi3 -o pi.img       the image that this demo booted",
         "skerry emulate pi.img                   the board in this terminal, console attached",
         "skerry flash pi.img /dev/sdX --name barn --cloud https://… --token …   a real card",

@@ -1,4 +1,4 @@
-"""`make demo-sim`: the main job on a simulated board, in half a minute, with two apps at once."""
+"""`make demo-sim`: the main job on a simulated board, in half a minute, with three apps at once."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.proxy import Link
 from tests.support.system import ROOT, Agent, Cloud, readings, skerry, until
-from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, step, told
+from tests.support.telling import BOLD, DIM, PLAIN, memory, note, show, show_lines, step, told
 
 APPS = ROOT / "wasm_apps"
 SHOWN = 6.0
@@ -18,16 +18,20 @@ SHOWN = 6.0
 CUT = 8.0
 """Seconds that the link stays cut."""
 
-FOLLOWED = ("temperature", "gps/l*")
+FOLLOWED = ("temperature", "gps/l*", "room")
 
 BOARD = """\
-# What the demo's node has: a simulated sensor, and a serial port that is a real device node.
+# What the demo's node has: two simulated sensors, and a serial port that is a real device node.
 name = "demo"
 
 [[i2c.i2c-1.devices]]
 model = "tmp105"
 address = 0x48
 values = {{ temperature = 21.5 }}
+[[i2c.i2c-1.devices]]
+model = "tmp105"
+address = 0x49
+values = {{ temperature = 17.5 }}
 
 [serial.serial0]
 kind = "linux"
@@ -95,7 +99,7 @@ def _demo(home: Path) -> None:
         note(f"{token[:24]}…, which also pins the authority that barn must meet")
         trust = ("--trust-root", str(home / "keys/root.cose"))
         with Agent("barn", url, home / "barn", board=board, token=token, trust=trust) as barn:
-            note(f"simulated TMP105 on i2c-1, a real serial port at {receiver.port}")
+            note(f"two simulated TMP105 on i2c-1, a real serial port at {receiver.port}")
             note("it reached the cloud through a link that this demo can cut")
             until(lambda: barn.status()["link"]["state"] == "Online", "the agent is online")
             _deploy(cloud, home / "keys")
@@ -107,9 +111,9 @@ def _demo(home: Path) -> None:
 
 
 def _deploy(cloud: Cloud, keys: Path) -> None:
-    step("Build two apps from source (C and Zig, with a compiler from pip)")
-    note("the very first build also compiles the C library: up to a minute, once")
-    for name in ("thermometer", "nmea"):
+    step("Build three apps: in C and Zig, with a compiler from pip, and in Python")
+    note("the very first build also compiles the C library, and MicroPython: some minutes, once")
+    for name in ("thermometer", "nmea", "room"):
         show("app", "build", f"wasm_apps/{name}")
     step("Deploy them from the cloud to every node with the label site=barn")
     where = ("-l", "site=barn", "--wait")
@@ -124,6 +128,10 @@ def _deploy(cloud: Cloud, keys: Path) -> None:
     show("app", "deploy", "wasm_apps/thermometer", *where, *thermometer, cloud=cloud, keys=keys)
     nmea = ("--grant", "gps=serial0", "--twin", "interval=0")
     show("app", "deploy", "wasm_apps/nmea", *where, *nmea, cloud=cloud, keys=keys)
+    note("the one in Python, all of it:")
+    show_lines((APPS / "room/src/main.py").read_text().rstrip())
+    room = ("--grant", "probe=i2c-1:0x49", "--twin", "interval=0.5")
+    show("app", "deploy", "wasm_apps/room", *where, *room, cloud=cloud, keys=keys)
     show("get", "nodes", cloud=cloud)
     show("get", "appinstances", cloud=cloud)
 
@@ -146,6 +154,7 @@ def _show_readings(cloud: Cloud, barn: Agent) -> None:
 def _warm_up(barn: Agent) -> None:
     for temperature in (22.5, 24.0, 26.5, 29.0, 31.5):
         barn.ask("drive", target="i2c-1:0x48", values={"temperature": temperature})
+        barn.ask("drive", target="i2c-1:0x49", values={"temperature": temperature - 4})
         time.sleep(SHOWN / 6)
 
 
@@ -178,7 +187,7 @@ def _heal_the_link(cloud: Cloud, link: Link, barn: Agent, receiver: Receiver) ->
     )
     note(f"each with the value that was played: {BOLD}none is missing, none is there twice{PLAIN}")
     show("telemetry", "--latest", cloud=cloud)
-    note(f"agent: {memory(barn.pid)}, with both apps running")
+    note(f"agent: {memory(barn.pid)}, with all three apps running")
 
 
 def _latitudes(cloud: Cloud) -> list[float]:
@@ -193,6 +202,8 @@ def _what_next() -> None:
         "skerry agent --board sim --label site=barn",
         "skerry app new hello                    a working project to change",
         "skerry app test wasm_apps/thermostat    an app against a simulated board",
+        "skerry app new sketch --lang python     ten lines of Python, and then at each save:",
+        "skerry app run sketch --watch --on NODE",
         "README.md has a five-minute tour of these; docs/ explains the rest",
     ):
         print(f"  {line}")

@@ -16,6 +16,9 @@ import pytest
 from boards import uf2
 from boards.firmware import firmware
 from firmware.device.app import CONFIG, PROPERTY, STATE
+from firmware.device.bus import CLOSE, OPEN, PIN, RESOURCES
+from firmware.device.bus import GROUP as LENDING
+from firmware.link import smp
 from tests.support.mcu import CACHE
 from tests.support.node_end import NodeEnd
 from tests.support.pico import UNIQUE, Pico, pico
@@ -250,3 +253,27 @@ def test_what_is_in_flash_and_is_no_file_system_is_left_alone(flash: Path) -> No
         met(board)
         assert board.console.run("import os; print(os.listdir('/'))") == "[]\n"
     assert flash.read_bytes() == before
+
+
+def test_it_lends_its_pins_to_the_nodes_apps_and_takes_them_back(flash: Path) -> None:
+    with pico(flash) as board:
+        node = met(board)
+        lent = node.ask(smp.READ, RESOURCES, group=LENDING)
+        assert lent["buses"] == ["i2c-0", "i2c-1"]
+        assert {"LED", "GP0", f"GP{LAMP}", "GP28"} <= set(lent["pins"])
+        out = {"p": f"GP{LAMP}", "out": True, "v": 1, "safe": 0}
+        assert node.ask(smp.WRITE, OPEN, group=LENDING, **out) == {}
+        assert board.level(LAMP) == (1, True)
+        assert node.ask(smp.READ, PIN, group=LENDING, p=f"GP{LAMP}") == {"v": 1}
+        refused = node.write(
+            CONFIG, c={"properties": {"x": {"kind": "out", "pin": f"GPIO{LAMP}"}}}
+        )
+        assert f"GP{LAMP} is in use" in refused["rsn"], "by any of its names"
+        assert node.ask(smp.WRITE, CLOSE, group=LENDING, p=f"GP{LAMP}") == {}
+        assert board.level(LAMP) == (0, True), "safe when it is closed"
+        door = {"p": f"GP{DOOR}", "pull": "up", "edge": "both"}
+        assert node.ask(smp.WRITE, OPEN, group=LENDING, **door) == {}
+        before = node.ask(smp.READ, PIN, group=LENDING, p=f"GP{DOOR}")["v"]
+        board.drive(DOOR, 1 - before)
+        assert node.edges(f"GP{DOOR}")["x"][1] == 1 - before
+        assert node.write(CONFIG, c=barn())["rsn"].endswith("in use by an app of the node")

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from cloud.client.api import Client
-from cloud.client.apps import load
+from cloud.client.built import load
 from cloud.client.registry import (
     Reference,
+    app_artifact,
     app_manifest,
     digest_of,
     push,
@@ -113,7 +114,8 @@ class Intruder:
     def __init__(self, farm: Farm, client: Client) -> None:
         self.farm = farm
         self.client = client
-        self.manifest, self.module = load(BEEPER)
+        beeper = load(BEEPER)
+        self.manifest, self.module = beeper.manifest, beeper.module
         self.good_config = config(self.manifest.name, "1.0.0")
         reference = digest_of(app_manifest(self._pushed_config(), self.module))
         self.signature = signatures(self.client, "beeper", reference)
@@ -127,7 +129,7 @@ class Intruder:
 
     def deploy(self, tag: str, app: bytes, module: bytes, signature: bytes) -> None:
         """Put an artifact of one's own into the registry and order every node to run it."""
-        push(self.client, Reference("beeper", tag), app, module, signature=signature)
+        push(self.client, Reference("beeper", tag), app_artifact(app, module), signature=signature)
         artifact = {"repository": "beeper", "reference": tag, "digest": None}
         self.client.patch("apps", "beeper", {"spec": {"artifact": artifact}})
 

@@ -17,11 +17,16 @@ def new(args: argparse.Namespace) -> None:
 
 
 def build(args: argparse.Namespace) -> None:
-    """Compile a project and say how large the module is."""
-    module = compiler.build(args.directory, lambda text: print(text, file=sys.stderr, flush=True))
+    """Build a project and say how large the app is."""
+    module = compiler.build(args.directory, say, args.find_runtime)
     shown = (
         module
         if args.directory.is_absolute()
         else args.directory / module.relative_to(args.directory.resolve())
     )
     print(f"{shown}  {module.stat().st_size} bytes")
+
+
+def say(text: str) -> None:
+    """Tell the person who builds."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Builds a project with PyPI's `ziglang`; the same sources give the same bytes anywhere.
+"""Builds a project, C and Zig with PyPI's `ziglang`; the same sources give the same bytes anywhere.
 
 Nothing of the machine gets in: paths are relative to the project, symbols are stripped, and Zig's
 caches lie in the user's cache folder.
@@ -15,6 +15,7 @@ from pathlib import Path
 from wasm_apps.tool.errors import CompileError, ModuleError, ToolchainError
 from wasm_apps.tool.module import check_runs_on_a_node
 from wasm_apps.tool.project import HOME, Language, Project, open_project
+from wasm_apps.tool.python import FindRuntime, build_python
 
 TARGET = "wasm32-wasi"
 STACK_BYTES = 32768
@@ -24,12 +25,21 @@ TIMEOUT = 600.0
 _ERROR = re.compile(r"^(?P<file>.+?):\d+:\d+: (?:fatal )?error:", re.MULTILINE)
 
 
-def build(directory: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Compile the project in a folder; the module's path, `build/NAME.wasm`.
+def build(
+    directory: Path,
+    say: Callable[[str], None] = lambda _: None,
+    find_runtime: FindRuntime | None = None,
+) -> Path:
+    """Build the project in a folder; what it made, `build/NAME.wasm` or of Python `build/NAME.files`.
 
-    `say` takes the compiler's warnings, and word of the slow first run.
+    `say` takes the compiler's warnings, and word of the slow first run; `find_runtime` gives the
+    module that runs Python.
     """
     project = open_project(directory.resolve())
+    if project.language is Language.PYTHON:
+        if find_runtime is None:
+            raise ToolchainError("the Python runtime is not here; `skerry app build` has it")
+        return build_python(project, say, find_runtime)
     if importlib.util.find_spec("ziglang") is None:
         raise ToolchainError("`ziglang` is not installed: pip install 'skerry[apps]'")
     cache = cache_directory()

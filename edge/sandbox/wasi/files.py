@@ -9,7 +9,8 @@ from edge.sandbox.binding import HostFunction
 from edge.sandbox.errnos import Errno
 from edge.sandbox.errors import CallError
 from edge.sandbox.run import Run
-from edge.sandbox.wasi.descriptors import PREOPEN, PREOPEN_NAME, STDIN, Entry, FileType, file_type
+from edge.sandbox.wasi.bundle import BundleFile, BundleFolder
+from edge.sandbox.wasi.descriptors import STDIN, Entry, FileType, file_type
 from hal import clock
 
 IO_LIMIT = 1 << 20
@@ -160,7 +161,7 @@ def _fd_filestat_set_size(run: Run, fd: int, size: int) -> int:
 
 
 def _fd_sync(run: Run, fd: int) -> int:
-    if not run.descriptors.is_standard(fd):
+    if not run.descriptors.is_standard(fd) and run.descriptors.entry(fd).source is None:
         with run.parking.block():
             os.fsync(run.descriptors.entry(fd).descriptor)
     return 0
@@ -190,7 +191,7 @@ def _fd_fdstat_get(run: Run, fd: int, result: int) -> int:
     else:
         entry = run.descriptors.entry(fd)
         kind = FileType.DIRECTORY if entry.is_directory else FileType.REGULAR_FILE
-        flags = fcntl.fcntl(entry.descriptor, fcntl.F_GETFL)
+        flags = fcntl.fcntl(entry.descriptor, fcntl.F_GETFL) if entry.source is None else 0
         appending = _APPEND if flags & os.O_APPEND else 0
         stats = (kind, appending, _ALL_RIGHTS, _ALL_RIGHTS)
     run.memory.write(result, _FDSTAT.pack(*stats))
@@ -226,11 +227,24 @@ def encode_stat(status: os.stat_result) -> bytes:
     )
 
 
+def encode_bundle_stat(source: BundleFile | BundleFolder) -> bytes:
+    """The same of what is in `/app`; it is of no time, so that equal apps look equal."""
+    if isinstance(source, BundleFolder):
+        return _FILESTAT.pack(0, source.inode, FileType.DIRECTORY, 1, 0, 0, 0, 0)
+    size = len(source.content)
+    return _FILESTAT.pack(0, source.inode, FileType.REGULAR_FILE, 1, size, 0, 0, 0)
+
+
 def _fd_filestat_get(run: Run, fd: int, result: int) -> int:
     if run.descriptors.is_standard(fd):
         data = _FILESTAT.pack(0, 0, FileType.CHARACTER_DEVICE, 1, 0, 0, 0, 0)
     else:
-        data = encode_stat(os.fstat(run.descriptors.entry(fd).descriptor))
+        entry = run.descriptors.entry(fd)
+        data = (
+            encode_bundle_stat(entry.source)
+            if entry.source is not None
+            else encode_stat(os.fstat(entry.descriptor))
+        )
     run.memory.write(result, data)
     return 0
 
@@ -253,7 +267,10 @@ def new_times(
 
 
 def _fd_filestat_set_times(run: Run, fd: int, accessed: int, modified: int, flags: int) -> int:
-    descriptor = run.descriptors.entry(fd).descriptor
+    entry = run.descriptors.entry(fd)
+    if entry.source is not None:
+        raise CallError(Errno.ROFS)
+    descriptor = entry.descriptor
     times = new_times(os.fstat(descriptor), accessed, modified, flags, clock.wall_ns())
     os.utime(descriptor, ns=times)
     return 0
@@ -263,19 +280,15 @@ def _fd_filestat_set_times(run: Run, fd: int, accessed: int, modified: int, flag
 
 
 def _fd_prestat_get(run: Run, fd: int, result: int) -> int:
-    if fd != PREOPEN:
-        raise CallError(Errno.BADF)
-    run.descriptors.entry(fd)
-    run.memory.write(result, struct.pack("<B3xI", 0, len(PREOPEN_NAME)))
+    run.memory.write(result, struct.pack("<B3xI", 0, len(run.descriptors.preopened(fd))))
     return 0
 
 
 def _fd_prestat_dir_name(run: Run, fd: int, buffer: int, capacity: int) -> int:
-    if fd != PREOPEN:
-        raise CallError(Errno.BADF)
-    if capacity < len(PREOPEN_NAME):
+    name = run.descriptors.preopened(fd)
+    if capacity < len(name):
         raise CallError(Errno.NAMETOOLONG)
-    run.memory.write(buffer, PREOPEN_NAME)
+    run.memory.write(buffer, name)
     return 0
 
 
@@ -284,6 +297,12 @@ def _list(entry: Entry) -> list[tuple[bytes, int, FileType]]:
         (b".", entry.inode, FileType.DIRECTORY),
         (b"..", entry.inode, FileType.DIRECTORY),
     ]
+    if isinstance(entry.source, BundleFolder):
+        for name, each in entry.source.entries.items():
+            is_folder = isinstance(each, BundleFolder)
+            kind = FileType.DIRECTORY if is_folder else FileType.REGULAR_FILE
+            found.append((name, each.inode, kind))
+        return sorted(found)
     with os.scandir(entry.descriptor) as entries:
         for item in entries:
             status = item.stat(follow_symlinks=False)

@@ -1,7 +1,8 @@
-"""Names beneath `/data`: resolved one component at a time, so that none can lead outside.
+"""Names beneath `/data` and `/app`: resolved one component at a time, so that none can lead outside.
 
 Each directory on the way is opened relative to the one before and never through a symbolic link;
 `..` goes back up the ones already open and cannot pass the first. Links are neither made nor read.
+`/app` is never changed: whatever would is ROFS.
 """
 
 import contextlib
@@ -13,8 +14,9 @@ from edge.sandbox.binding import HostFunction
 from edge.sandbox.errnos import Errno
 from edge.sandbox.errors import CallError
 from edge.sandbox.run import Run
-from edge.sandbox.wasi.descriptors import Entry
-from edge.sandbox.wasi.files import encode_stat, new_times
+from edge.sandbox.wasi.bundle import BundleFile, BundleFolder
+from edge.sandbox.wasi.descriptors import Entry, bundle_entry
+from edge.sandbox.wasi.files import encode_bundle_stat, encode_stat, new_times
 from hal import clock
 
 PATH_LIMIT = 1024
@@ -43,16 +45,10 @@ def _parent(run: Run, fd: int, pointer: int, length: int) -> Generator[tuple[int
 
     The component is `.` when the path names the starting directory itself or ends with `..`.
     """
-    if not length:
-        raise CallError(Errno.NOENT)
-    if length > PATH_LIMIT:
-        raise CallError(Errno.NAMETOOLONG)
-    path = run.memory.read(pointer, length)
+    path = _path(run, pointer, length)
     start = run.descriptors.directory(fd).descriptor
-    if b"\0" in path:
-        raise CallError(Errno.INVAL)
-    if path.startswith(b"/"):
-        raise CallError(Errno.NOTCAPABLE)
+    if run.descriptors.folder(fd) is not None:
+        raise CallError(Errno.ROFS)
     parts = [part for part in path.split(b"/") if part not in (b"", b".")]
     must_be_directory = path.endswith((b"/", b"/."))
     last = parts.pop() if parts and parts[-1] != b".." else b"."
@@ -72,6 +68,20 @@ def _parent(run: Run, fd: int, pointer: int, length: int) -> Generator[tuple[int
     finally:
         for descriptor in trail:
             os.close(descriptor)
+
+
+def _path(run: Run, pointer: int, length: int) -> bytes:
+    """A path as the guest gave it, which does not lead outside by itself."""
+    if not length:
+        raise CallError(Errno.NOENT)
+    if length > PATH_LIMIT:
+        raise CallError(Errno.NAMETOOLONG)
+    path = run.memory.read(pointer, length)
+    if b"\0" in path:
+        raise CallError(Errno.INVAL)
+    if path.startswith(b"/"):
+        raise CallError(Errno.NOTCAPABLE)
+    return path
 
 
 def _check_directory(directory: int, name: bytes) -> None:
@@ -128,6 +138,11 @@ def _path_open(  # noqa: PLR0913, PLR0917  the import's own signature
     run.descriptors.room()
     if wish & _TRUNC and not rights & _RIGHTS_WRITE:
         raise CallError(Errno.INVAL)
+    folder = run.descriptors.folder(fd)
+    if folder is not None:
+        opened = _open_bundled(folder, _path(run, pointer, length), wish, rights)
+        run.memory.put_u32(result, run.descriptors.add(opened))
+        return 0
     with _parent(run, fd, pointer, length) as (directory, name):
         opened = _open(run, directory, name, wish, _open_flags(wish, rights, fdflags))
     run.memory.put_u32(result, run.descriptors.add(opened))
@@ -156,6 +171,24 @@ def _open(run: Run, directory: int, name: bytes, wish: int, flags: int) -> Entry
         os.close(descriptor)
         raise
     return Entry(descriptor, status.st_ino, is_directory=stat.S_ISDIR(status.st_mode))
+
+
+def _open_bundled(folder: BundleFolder, path: bytes, wish: int, rights: int) -> Entry:
+    """What is in `/app`, for reading; whoever asks for all rights of a folder gets it too."""
+    try:
+        found = folder.find(path)
+    except CallError as error:
+        if error.errno is Errno.NOENT and wish & _CREAT:
+            raise CallError(Errno.ROFS) from None
+        raise
+    if wish & (_EXCL | _TRUNC):
+        raise CallError(Errno.ROFS)
+    if isinstance(found, BundleFile):
+        if wish & _WANT_DIRECTORY:
+            raise CallError(Errno.NOTDIR)
+        if rights & _RIGHTS_WRITE:
+            raise CallError(Errno.ROFS)
+    return bundle_entry(found)
 
 
 def _refuse_special(status: os.stat_result) -> None:
@@ -216,6 +249,11 @@ def _path_rename(
 def _path_filestat_get(
     run: Run, fd: int, lookup: int, pointer: int, length: int, result: int
 ) -> int:
+    folder = run.descriptors.folder(fd)
+    if folder is not None:
+        found = folder.find(_path(run, pointer, length))
+        run.memory.write(result, encode_bundle_stat(found))
+        return 0
     with _parent(run, fd, pointer, length) as (directory, name):
         status = _existing(directory, name)
     _refuse_link(status, lookup)
@@ -248,6 +286,10 @@ def _refuse_link(status: os.stat_result, lookup: int) -> None:
 
 def _path_readlink(run: Run, fd: int, pointer: int, length: int, *_result: int) -> int:
     """There are no links: INVAL for what exists, as POSIX has it."""
+    folder = run.descriptors.folder(fd)
+    if folder is not None:
+        folder.find(_path(run, pointer, length))
+        raise CallError(Errno.INVAL)
     with _parent(run, fd, pointer, length) as (directory, name):
         _existing(directory, name)
     raise CallError(Errno.INVAL)

@@ -9,6 +9,7 @@ from edge.apptest import run_test
 from edge.errors import GrantError, ScenarioError
 from hal.errors import DriveError
 from tests.support.guests import c
+from tests.support.python_apps import python_runtime
 from wasm_apps.tool import Language, build, new
 
 APPS = Path(__file__).parents[3] / "wasm_apps"
@@ -17,7 +18,7 @@ APPS = Path(__file__).parents[3] / "wasm_apps"
 def copied(app: str, directory: Path) -> Path:
     copy = directory / app
     shutil.copytree(APPS / app, copy, ignore=shutil.ignore_patterns("build"))
-    build(copy)
+    build(copy, find_runtime=python_runtime)
     return copy
 
 
@@ -28,6 +29,7 @@ def copied(app: str, directory: Path) -> Path:
         ("thermometer", "bme280.toml"),
         ("thermostat", "board.toml"),
         ("nmea", "board.toml"),
+        ("room", "board.toml"),
     ],
 )
 def test_an_app_of_ours_keeps_its_scenario(app: str, board: str, tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_the_thermometer_tells_its_sensor_by_what_it_answers(
 def test_a_new_project_builds_and_keeps_its_scenario(language: Language, tmp_path: Path) -> None:
     said: list[str] = []
     new("button", language, tmp_path)
-    build(tmp_path)
+    build(tmp_path, find_runtime=python_runtime)
     assert run_test(tmp_path, None, said.append), "\n".join(said)
     assert len(said) == 4
 

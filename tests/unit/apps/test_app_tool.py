@@ -20,7 +20,10 @@ def c_project(directory: Path, source: str) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("language", Language)
+COMPILED = (Language.C, Language.ZIG)
+
+
+@pytest.mark.parametrize("language", COMPILED)
 def test_the_same_sources_give_the_same_bytes_in_any_folder(
     tmp_path: Path, language: Language
 ) -> None:
@@ -95,7 +98,7 @@ def test_the_slow_first_build_on_a_machine_is_announced(
         (lambda app: (app / "app.toml").unlink(), r"app\.toml: there is none"),
         (lambda app: (app / "app.toml").write_text("name = "), "not TOML"),
         (lambda app: (app / "app.toml").write_text("name = 'A B'"), "name: must be lower-case"),
-        (lambda app: (app / "src" / "main.c").unlink(), r"no \*\.c and no main\.zig"),
+        (lambda app: (app / "src" / "main.c").unlink(), r"no \*\.c, no main\.zig and no main\.py"),
         (lambda app: (app / "src" / "main.zig").touch(), r"holds C and main\.zig"),
     ],
 )

@@ -6,7 +6,9 @@ import pytest
 
 from cloud.registry.artifacts import CONFIG_TYPE, Artifacts
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError
-from cloud.registry.media import OCI_INDEX, OCI_MANIFEST
+from cloud.registry.media import FILES_TYPE, OCI_INDEX, OCI_MANIFEST
+from edge.wire.files import pack_files
+from edge.wire.limits import FILES_LIMIT
 from tests.support.registry import (
     WASM,
     app_config,
@@ -109,3 +111,41 @@ async def test_the_configs_type_stands_in_for_a_missing_artifact_type(oci):
     await oci.put_manifest(manifest)
     assert manifest["config"]["mediaType"] == CONFIG_TYPE
     assert (await resolve(oci)).manifest.name == "thermo"
+
+
+PYTHON = json.dumps({"name": "thermo", "version": "1.0.0", "runtime": "python"}).encode()
+FILES = pack_files({"main.py": b"print(1)"})
+BOTH = [descriptor("application/wasm", WASM), descriptor(FILES_TYPE, FILES)]
+
+
+async def push_python(oci, config=PYTHON, layers=BOTH):
+    for blob in (config, WASM, FILES):
+        await oci.push_blob(blob)
+    await oci.put_manifest(app_manifest(config, layers=layers))
+
+
+async def test_the_files_of_an_app_are_its_second_layer(oci):
+    await push_python(oci)
+    app = await resolve(oci)
+    assert app.files is not None
+    assert (app.files.repository, app.files.digest) == ("apps/thermo", digest_of(FILES))
+    assert app.files.size == len(FILES)
+    assert app.module.digest == digest_of(WASM)
+
+
+@pytest.mark.parametrize(
+    ("config", "layers", "field"),
+    [
+        (PYTHON, BOTH[:1], "layers: config.runtime is python, which needs files"),
+        (app_config(), BOTH, r"layers\[1\]: files that nothing runs"),
+        (PYTHON, BOTH[::-1], "layers: must be"),
+        (PYTHON, [*BOTH, BOTH[1]], "layers: must be"),
+        (PYTHON, [BOTH[0], {**BOTH[1], "size": 1}], r"layers\[1\].size"),
+        (PYTHON, [BOTH[0], {**BOTH[1], "size": FILES_LIMIT + 1}], r"layers\[1\]"),
+    ],
+    ids=["no files", "no runtime", "wrong order", "twice", "wrong size", "too large"],
+)
+async def test_files_and_runtime_go_together(oci, config, layers, field):
+    await push_python(oci, config, layers)
+    with pytest.raises(ArtifactInvalidError, match=field):
+        await resolve(oci)

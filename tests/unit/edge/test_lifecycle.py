@@ -1,5 +1,7 @@
 """One app's life, decision by decision."""
 
+from typing import Any
+
 import pytest
 
 from edge.lifecycle import (
@@ -258,3 +260,28 @@ def test_a_refusal_that_a_newer_root_may_cure_is_shown_and_tried_again():
     life.prepare_failed("unknown", unusable=False, now=0.0, reason="SignerUnknown")
     assert (life.status(0.5).state, life.status(0.5).reason) == (AppState.FAILED, "SignerUnknown")
     assert life.decide(1.0) == [Prepare(spec)]
+
+
+def python_app(files: str = "f", **fields: Any) -> DesiredApp:
+    blob = {"repository": "thermometer", "digest": "sha256:" + files * 64, "size": 10}
+    return desired_app(manifest={"runtime": "python"}, files=blob, **fields)
+
+
+def test_changed_files_are_made_ready_while_the_old_ones_run_and_then_started():
+    old, new = python_app(), python_app("e")
+    life = running(old)
+    assert life.status(0.0).digest == old.code_digest != old.module.digest
+    life.want(new, 2)
+    assert life.decide(1.0) == [Prepare(new)]
+    life.prepared()
+    assert life.decide(2.0) == [Stop()]
+    life.ended(Exit(ExitKind.STOPPED), 3.0)
+    assert life.decide(3.0) == [Start(new)]
+    assert life.status(3.0).digest == new.code_digest
+
+
+def test_module_and_files_of_what_runs_and_of_what_comes_stay_in_the_cache():
+    old, new = python_app(), python_app("e", module="b")
+    life = running(old)
+    life.want(new, 2)
+    assert life.blobs_in_use == {"sha256:" + letter * 64 for letter in "afbe"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.client.apps import load
+from cloud.client.built import load
 from cloud.client.errors import InputError
 from edge.wire.limits import MODULE_LIMIT
 from edge.wire.messages import Module
@@ -30,9 +30,9 @@ def test_a_module_that_no_node_would_run_is_refused_at_the_desk(tmp_path: Path):
     (tmp_path / "build").mkdir()
     module = tmp_path / "build" / "big.wasm"
     module.write_bytes(b"\0asm\x01\0\0\0" + bytes(MODULE_LIMIT - 8))
-    assert len(load(tmp_path)[1]) == MODULE_LIMIT
+    assert len(load(tmp_path).module) == MODULE_LIMIT
     module.write_bytes(module.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=f"at most {MODULE_LIMIT} bytes"):
+    with pytest.raises(InputError, match=f"at most {MODULE_LIMIT} can"):
         load(tmp_path)
 
 

@@ -1,0 +1,3 @@
+// Constant strings that are no names.
+Q(/)
+Q(/app)
