@@ -90,16 +90,15 @@ def checked(config: object) -> dict[str, object]:
     _known("", given, ("buses", "properties") + tuple(_WHOLE))
     buses = _map("buses", given.get("buses", {}))
     properties = _map("properties", given.get("properties", {}))
-    _count("buses", buses, BUSES_LIMIT)
-    _count("properties", properties, PROPERTIES_LIMIT)
+    _count("buses", list(buses), BUSES_LIMIT)
+    _count("properties", list(properties), PROPERTIES_LIMIT)
     made: dict[str, object] = {
         "buses": {name: _fields(f"buses.{name}", bus, _BUS) for name, bus in buses.items()},
     }
     entries = {
         name: _property(f"properties.{name}", entry, buses) for name, entry in properties.items()
     }
-    named: dict[object, object] = dict.fromkeys(names_of(entries))
-    _count("properties", named, PROPERTIES_LIMIT)
+    _count("properties", names_of(entries), PROPERTIES_LIMIT)
     made["properties"] = entries
     for name, rule in _WHOLE.items():
         made[name] = _value(name, given.get(name, DEFAULT[name]), rule)
@@ -168,10 +167,10 @@ def _map(where: str, value: object) -> dict[object, object]:
     return value
 
 
-def _count(where: str, given: dict[object, object], limit: int) -> None:
-    if len(given) > limit:
+def _count(where: str, names: list[object], limit: int) -> None:
+    if len(names) > limit:
         raise ConfigError(f"{where}: more than {limit}")
-    for name in given:
+    for name in names:
         if not isinstance(name, str) or not 0 < len(name) <= NAME_LIMIT:
             raise ConfigError(f"{where}: names are text of 1 to {NAME_LIMIT} characters")
 
