@@ -277,10 +277,15 @@ class Lender:
 
     def _offered(self, use):
         """A pin by the name it is lent under: a part may have several for one."""
-        if isinstance(use, str) and use not in self._pins:
-            for name in self._pins:
-                if self._machine.Pin(name) is self._machine.Pin(use):
-                    return name
+        if not isinstance(use, str) or use in self._pins:
+            return use
+        try:
+            pin = self._machine.Pin(use)
+        except ValueError:
+            return use  # whoever makes the property says what is wrong with it
+        for name in self._pins:
+            if self._machine.Pin(name) is pin:
+                return name
         return use
 
     def _bus_with(self, pin):

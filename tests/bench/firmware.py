@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from boards.firmware import firmware
+from boards.firmware import PROGRAM, firmware
 from firmware.device.config import checked
 from firmware.link.smp import READ
 from hal.gpio import Direction, LineConfig
@@ -29,6 +29,8 @@ from tests.support.mcu_node import Attached, attached
 ROUNDS, ASKED = 5, 400
 BOOTS = 5
 SECONDS = 3.0
+CHANGES = 50
+"""A second: each level is looked at twice."""
 LINES = 8
 REPORTING = {
     "properties": {
@@ -68,7 +70,7 @@ class Firmware:
         report.add(Figure(self.name, name, unit, values, target))
 
     def _sizes(self, report: Report) -> None:
-        elf = firmware("mps2", CACHE, print)
+        elf = firmware("mps2", CACHE, print).with_name(PROGRAM)
         told = subprocess.run(
             ["arm-none-eabi-size", elf], capture_output=True, text=True, check=True
         )
@@ -109,16 +111,16 @@ class Firmware:
                 self._add(report, f"{what}, round trip p99", "ms", tuple(p99))
 
     def _reports(self, report: Report, node: Attached, flash: Path) -> None:
-        """As many as there is room for: sixteen properties that change a hundred times a second."""
+        """As many as there is room for: sixteen properties that change fifty times a second."""
         for _ in REPORTING["properties"]:
             node.properties.get(timeout=PATIENCE)
         lines = Lines(flash)
         ends = time.monotonic() + SECONDS
-        level = False
+        levels = 0
         while time.monotonic() < ends:
-            level = not level
-            for number in range(LINES):
-                lines.set(number, level=level)
+            levels ^= (1 << LINES) - 1
+            lines.put(levels)
+            time.sleep(1 / CHANGES)
         lines.close()
         found = 0
         try:

@@ -76,7 +76,7 @@ def test_its_configuration_outlives_a_power_cut_and_a_wrong_one_changes_nothing(
         node.write(CONFIG, c=barn())
         for wrong, words in (
             ({"properties": {"x": {"kind": "laser"}}}, "properties.x.kind: must be one of"),
-            ({"properties": {"x": {"kind": "in", "pin": "GPIO4"}}}, "properties.x: pin: there is"),
+            ({"properties": {"x": {"kind": "in", "pin": "GPIO9"}}}, "properties.x: pin: there is"),
             ({"properties": {"x": {"kind": "adc", "pin": "LED0"}}}, "microcontroller has no ADC"),
             ({"properties": {"x": {"kind": "pwm", "pin": "LED0"}}}, "microcontroller has no PWM"),
             (
