@@ -64,9 +64,10 @@ def _variants() -> Path:
     for file in sorted(VARIANTS.rglob("*.py")):
         digest.update(f"{file.relative_to(VARIANTS)}\n".encode() + file.read_bytes())
     folder = CACHE / "firmware" / f"variants-{digest.hexdigest()[:24]}"
-    with locked(folder.parent):
-        if not folder.is_dir():
-            _build(folder)
+    if not folder.is_dir():  # whoever builds something else holds the lock for long
+        with locked(folder.parent):
+            if not folder.is_dir():
+                _build(folder)
     return folder
 
 
