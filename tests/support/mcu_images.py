@@ -78,7 +78,7 @@ def _build(folder: Path) -> None:
         finished.mkdir()
         for variant in sorted(VARIANTS.iterdir()):
             # The objects of the one before stay; what is frozen is made anew.
-            for file in ("frozen_content.c", PROGRAM):
+            for file in ("frozen_content.c", "frozen_mpy/main.mpy", PROGRAM):
                 (build / file).unlink(missing_ok=True)
             ports._make(
                 port,
