@@ -83,8 +83,8 @@ def drives() -> list[Drive]:
     """Those that are mounted."""
     found: list[Drive] = []
     for line in _MOUNTS.read_text().splitlines():
-        source, place, kind, *_ = line.split(" ")
-        if kind in ("vfat", "msdos") and source.startswith("/dev/"):
+        source, place, *_ = line.split(" ")
+        if source.startswith("/dev/"):
             with suppress(TargetRefusedError):
                 found.append(looked_at(Path(place.encode().decode("unicode_escape"))))
     return found

@@ -195,15 +195,13 @@ class FirmwareLife:
     def ended(self, result: Result, now: float) -> None:
         """The installation is over."""
         self.busy = False
-        if self._target is None:
-            return
         match result.ending:
             case Ending.CONFIRMED:
                 tried = self.state is FirmwareState.TRIAL
                 self.record = structs.replace(
                     self.record,
                     attempts=self.record.attempts - tried,
-                    installed=self._target.manifest.digest,
+                    installed=self.record.digest,
                     installed_on=self.record.chip,
                     installed_version="",
                 )

@@ -16,6 +16,7 @@ import msgspec
 
 from edge.errors import PrepareError, RefusedError
 from edge.fetch import FetchError, WrongBytesError
+from edge.store.errors import StoreError
 from edge.trust.errors import MalformedError
 from edge.trust.manifest import release_number
 from edge.update.life import Action, Fetch, FirmwareLife, Install, Record, Verify
@@ -200,15 +201,19 @@ class FirmwareReconciler:
         await self._keep()
 
     async def _keep(self) -> None:
-        """Bring what must outlive the agent to the disk."""
-        for name in self._kept.keys() - self._lives.keys():
-            await asyncio.to_thread(self._records.remove, KIND, name)
-            self._kept.pop(name, None)
-        for name, life in list(self._lives.items()):
-            if self._kept.get(name) != life.record:
-                record = life.record
-                await asyncio.to_thread(self._records.put, KIND, name, msgspec.json.encode(record))
-                self._kept[name] = record
+        """Bring what must outlive the agent to the disk; one that is full is tried again."""
+        try:
+            for name in self._kept.keys() - self._lives.keys():
+                await asyncio.to_thread(self._records.remove, KIND, name)
+                self._kept.pop(name, None)
+            for name, life in list(self._lives.items()):
+                if self._kept.get(name) != life.record:
+                    record = life.record
+                    data = msgspec.json.encode(record)
+                    await asyncio.to_thread(self._records.put, KIND, name, data)
+                    self._kept[name] = record
+        except (StoreError, OSError) as error:
+            _log.error("what became of firmware is not kept, and waits for a change: %s", error)
 
     # --- steps ---------------------------------------------------------------------------------
 

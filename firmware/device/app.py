@@ -145,7 +145,7 @@ class Device:
                 if self._session.events:
                     self._take_events()
                 if self._session.has_outgoing or self._backlog:
-                    self._write()
+                    self._hand_out()
 
     async def _keep(self):
         """Ticks, the watchdog, the safe state."""
@@ -167,9 +167,9 @@ class Device:
             self._wake.clear()
             if self._writer.out_buf:
                 await self._writer.drain()
-            self._write()
+            self._hand_out()
 
-    def _write(self):
+    def _hand_out(self):
         """As much as the line takes; an answer does not wait for another task."""
         if self._writer.out_buf:
             self._wake.set()
@@ -281,6 +281,7 @@ class Device:
         return self._read(content)
 
     def _state(self, _content):
+        gc.collect()  # what is free tells nothing while garbage lies about
         values = {name: self._last[name].get("v") for name in self._last}
         told = {
             "p": values,
@@ -321,9 +322,10 @@ class Device:
 
     def _apply(self, config):
         """Use a configuration; the old one stays when the hardware lacks what it asks for."""
+        taken = self._lender.uses(config)  # before a pin is touched
         buses = make_buses(self._machine, config)
         properties = make_properties(self._machine, config, buses)
-        self._lender.configure(config, buses)
+        self._lender.configure(taken, buses)
         for task in self._samplers:
             task.cancel()
         driven = [properties[name].pin for name in properties]

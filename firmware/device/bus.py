@@ -153,13 +153,17 @@ class Lender:
 
     # --- the device's side -----------------------------------------------------------------------
 
-    def configure(self, config, buses):
-        """Go by another configuration; ValueError when it wants what is lent, and nothing changed."""
-        taken = _uses(config)
-        for use in taken:
+    def uses(self, config):
+        """What a configuration takes; ValueError when it wants what is lent."""
+        taken = {self._offered(use): key for use, key in _uses(config).items()}
+        for use, key in taken.items():
             wire = isinstance(use, str) and self._bus_with(use)
             if use in self._lent or wire:
-                raise ValueError(f"{taken[use]}: {_named(use)} is in use by an app of the node")
+                raise ValueError(f"{key}: {_named(use)} is in use by an app of the node")
+        return taken
+
+    def configure(self, taken, buses):
+        """Go by another configuration: what `uses` gave of it, and its buses."""
         self._buses, self._taken = buses, taken
 
     def make_safe(self):
@@ -270,6 +274,14 @@ class Lender:
             scl, sda = (self._machine.Pin(pin) for pin in wires)
             self._own[name] = self._machine.SoftI2C(scl, sda, freq=FREQUENCY)
         return self._own[name]
+
+    def _offered(self, use):
+        """A pin by the name it is lent under: a part may have several for one."""
+        if isinstance(use, str) and use not in self._pins:
+            for name in self._pins:
+                if self._machine.Pin(name) is self._machine.Pin(use):
+                    return name
+        return use
 
     def _bus_with(self, pin):
         """The part's bus that an app uses and that has this pin; empty when there is none."""

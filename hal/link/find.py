@@ -12,6 +12,8 @@ from hal.errors import ResourceNotFoundError
 
 SYS, DEV = Path("/sys"), Path("/dev")
 USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+LINK = "link"
+"""What our firmware calls its port, where a device has another one for people."""
 _DEPTH = 4
 """From a tty up to its USB device: the tty's own device, its interface, the device."""
 
@@ -38,9 +40,9 @@ def find(where: Where, sys: Path = SYS, dev: Path = DEV) -> Path:
         if not where.device.exists():
             raise ResourceNotFoundError(f"{where.device}: nothing is plugged in there")
         return where.device
-    found = sorted(
-        dev / tty.name for tty in (sys / "class/tty").glob("tty*") if _matches(tty, where)
-    )
+    ports = [tty for tty in (sys / "class/tty").glob("tty*") if _matches(tty, where)]
+    links = [tty for tty in ports if _text(tty / "device/interface") == LINK]
+    found = sorted(dev / tty.name for tty in links or ports)
     if len(found) > 1:
         raise ResourceNotFoundError(
             f"{where}: {', '.join(map(str, found))} all fit; "

@@ -33,6 +33,7 @@ BENCHES = {
     "peer": ("tests.bench.peer:Peer", "mosquitto QoS 1 into SQLite, the same records"),
     "start": ("tests.bench.start:Start", "cold start of an app, code cached"),
     "calls": ("tests.bench.calls:Calls", "what a host call costs"),
+    "python": ("tests.bench.python:Python", "apps in Python: size, start, memory, speed"),
     "durable": ("tests.bench.durable:Durable", "app call to SQLite commit and ack"),
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),

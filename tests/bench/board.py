@@ -89,9 +89,9 @@ class BoardBench:
 
     def _shell(self, report: Report, folder: Path, image: Path, programs: Programs) -> float:
         """Seconds from power-on to a bare shell of the image's kernel."""
-        (package,) = unpacked(
+        kernel = unpacked(
             find_board("virt").kernel.package, read_lock(), CACHE, lambda _text: None
-        ).values()
+        )
         (busybox,) = (
             place / "bin/busybox"
             for pin, place in unpacked("system", read_lock(), CACHE, lambda _t: None).items()
@@ -100,7 +100,7 @@ class BoardBench:
         initrd = folder / "bare.gz"
         initrd.write_bytes(initramfs(_BARE.encode(), busybox.read_bytes(), {}, ()))
         media = Media(
-            kernel=Kernel.of(package).image,
+            kernel=Kernel.of(kernel.values()).image,
             initrd=initrd,
             append=("quiet",),
             disk=image,

@@ -31,7 +31,7 @@ class Prompt:
     """MicroPython's prompt on a console."""
 
     def __init__(self, console: socket.socket) -> None:
-        self._console = console
+        self.socket = console
 
     def read_until(self, end: bytes) -> bytes:
         """What the console says, up to and with `end`."""
@@ -44,9 +44,9 @@ class Prompt:
         said, deadline = b"", time.monotonic() + within
         while not said.endswith(end):
             left = deadline - time.monotonic()
-            if left < 0 or not select.select([self._console], [], [], left)[0]:
+            if left < 0 or not select.select([self.socket], [], [], left)[0]:
                 break
-            got = self._console.recv(1)
+            got = self.socket.recv(1)
             assert got, f"the machine is gone; it said {said!r}"
             said += got
         return said
@@ -63,12 +63,12 @@ class Prompt:
         """Have a program run, whether it ends or not."""
         said = b""
         for _ in range(int(PATIENCE)):  # what comes before Python runs interrupts nothing
-            self._console.sendall(_INTERRUPT + _RAW)
+            self.socket.sendall(_INTERRUPT + _RAW)
             said = self._heard(_PROMPT, 1.0)
             if said.endswith(_PROMPT):
                 break
         assert said.endswith(_PROMPT), f"no prompt, but {said!r}"
-        self._console.sendall(program.encode() + _RUN)
+        self.socket.sendall(program.encode() + _RUN)
         self.read_until(b"OK")
 
 

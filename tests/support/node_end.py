@@ -53,9 +53,18 @@ class NodeEnd:
         while True:
             while self.reports:
                 found = self.reports.pop(0)
-                if found["p"] == name:
+                if found.get("p") == name:
                     return found
             self._step(f"no report of {name}")
+
+    def edges(self, pin: str) -> dict[str, Any]:
+        """The next report of edges of a pin that is lent."""
+        while True:
+            while self.reports:
+                found = self.reports.pop(0)
+                if found.get("g") == pin:
+                    return found
+            self._step(f"no edge of {pin}")
 
     def overhear(self) -> None:
         """Take what came and say nothing. An emulated line that nobody reads stands still."""

@@ -6,6 +6,7 @@ import subprocess
 import termios
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from boards.mcu import drive as drives
 from boards.uf2 import FAMILIES, RP2040_FLASH, pack
 from tests.support.faulty_disk import AVAILABLE, Fault, faulty_disk
-from tests.support.system import skerry
+from tests.support.system import skerry, until
 from tests.support.uf2_drive import INFO, Uf2Drive
 
 FIRMWARE = pack(bytes(range(256)) * 1200, RP2040_FLASH, FAMILIES["rp2040"])
@@ -93,6 +94,45 @@ def test_without_a_drive_it_says_how_to_get_one(image: Path) -> None:
     done = flashed(image)
     assert done.returncode == 1
     assert "hold the board's BOOTSEL button while you plug it in" in done.stderr
+
+
+@contextmanager
+def mounted(place: Path, info: str = INFO) -> Iterator[Path]:
+    """A disk that is mounted, as a drive's would be. Its file system is one that this kernel has."""
+    place.mkdir()
+    backing = place.with_suffix(".disk")
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", backing, "4M"], check=True)
+    done = subprocess.run(["mount", "-o", "loop", backing, place], check=False)
+    if done.returncode:
+        pytest.skip("cannot mount a disk here")
+    try:
+        (place / "INFO_UF2.TXT").write_text(info)
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_mounted_drive_is_found_and_of_two_one_must_be_named(
+    image: Path, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "my drive") as place:
+        assert [found.path for found in drives.drives()] == [place]
+        with mounted(tmp_path / "other"):
+            assert "several UF2 drives" in flashed(image).stderr
+        talking = threading.Thread(target=_take, args=(place,))
+        talking.start()
+        done = flashed(image)
+        talking.join()
+        assert f"{place}: 300 KiB written" in done.stdout
+        assert drives.drives() == []
+
+
+def _take(place: Path) -> None:
+    """What the loader does when the file is there: be gone."""
+    until((place / drives.COPY_AS).exists, "the file has come", 60)
+    until(lambda: (place / drives.COPY_AS).stat().st_size == len(FIRMWARE), "all of it", 60)
+    (place / "INFO_UF2.TXT").unlink()
 
 
 def test_a_drive_that_stays_has_not_taken_it(tmp_path: Path) -> None:

@@ -1,5 +1,13 @@
 """The firmware of a Raspberry Pi Pico in rp2040js: its USB, its pins, its flash, with this test as its node."""
 
+import os
+import pty
+import select
+import socket
+import threading
+import tty as ttys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +16,9 @@ import pytest
 from boards import uf2
 from boards.firmware import firmware
 from firmware.device.app import CONFIG, PROPERTY, STATE
+from firmware.device.bus import CLOSE, OPEN, PIN, RESOURCES
+from firmware.device.bus import GROUP as LENDING
+from firmware.link import smp
 from tests.support.mcu import CACHE
 from tests.support.node_end import NodeEnd
 from tests.support.pico import UNIQUE, Pico, pico
@@ -167,6 +178,14 @@ def test_the_prompt_on_the_console_is_free_beside_the_link(flash: Path) -> None:
         assert board.console.run("import sys; print(sys.platform)") == "rp2\n"
 
 
+def test_a_person_at_the_prompt_is_not_bitten_by_the_watchdog(flash: Path) -> None:
+    with pico(flash) as board:
+        met(board)
+        assert board.console.run("import time; time.sleep_ms(10_000); print('still here')") == (
+            "still here\n"
+        )
+
+
 def test_a_program_that_hangs_is_ended_by_the_watchdog(flash: Path) -> None:
     with pico(flash) as board:
         met(board)
@@ -183,6 +202,46 @@ def test_touching_the_console_at_1200_baud_leads_to_the_boot_loader(flash: Path)
         board.wait_for("bootloader")
 
 
+def test_the_flash_command_leads_a_running_one_to_its_boot_loader(
+    flash: Path, tmp_path: Path
+) -> None:
+    with pico(flash) as board, tty(board.console.socket) as port:
+        met(board)
+        image = firmware("pico", CACHE, print)
+        done = skerry(
+            *("firmware", "flash", str(image), "--port", port, "--wait", "0.1"), check=False
+        )
+        assert "led to its boot loader by MicroPython's prompt" in done.stdout
+        board.wait_for("bootloader")
+        assert "no UF2 drive" in done.stderr, "a computer would see one now"
+
+
+@contextmanager
+def tty(line: socket.socket) -> Iterator[str]:
+    """A terminal that leads to a socket."""
+    ours, theirs = pty.openpty()
+    ttys.setraw(theirs)
+    ended = threading.Event()
+
+    def carry() -> None:
+        while not ended.is_set():
+            for ready in select.select([ours, line], [], [], 0.05)[0]:
+                if ready is line:
+                    os.write(ours, line.recv(4096))
+                else:
+                    line.sendall(os.read(ours, 4096))
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        ended.set()
+        carrier.join()
+        os.close(ours)
+        os.close(theirs)
+
+
 def test_what_is_in_flash_and_is_no_file_system_is_left_alone(flash: Path) -> None:
     with pico(flash):
         pass  # made, with the firmware in it
@@ -194,3 +253,27 @@ def test_what_is_in_flash_and_is_no_file_system_is_left_alone(flash: Path) -> No
         met(board)
         assert board.console.run("import os; print(os.listdir('/'))") == "[]\n"
     assert flash.read_bytes() == before
+
+
+def test_it_lends_its_pins_to_the_nodes_apps_and_takes_them_back(flash: Path) -> None:
+    with pico(flash) as board:
+        node = met(board)
+        lent = node.ask(smp.READ, RESOURCES, group=LENDING)
+        assert lent["buses"] == ["i2c-0", "i2c-1"]
+        assert {"LED", "GP0", f"GP{LAMP}", "GP28"} <= set(lent["pins"])
+        out = {"p": f"GP{LAMP}", "out": True, "v": 1, "safe": 0}
+        assert node.ask(smp.WRITE, OPEN, group=LENDING, **out) == {}
+        assert board.level(LAMP) == (1, True)
+        assert node.ask(smp.READ, PIN, group=LENDING, p=f"GP{LAMP}") == {"v": 1}
+        refused = node.write(
+            CONFIG, c={"properties": {"x": {"kind": "out", "pin": f"GPIO{LAMP}"}}}
+        )
+        assert f"GP{LAMP} is in use" in refused["rsn"], "by any of its names"
+        assert node.ask(smp.WRITE, CLOSE, group=LENDING, p=f"GP{LAMP}") == {}
+        assert board.level(LAMP) == (0, True), "safe when it is closed"
+        door = {"p": f"GP{DOOR}", "pull": "up", "edge": "both"}
+        assert node.ask(smp.WRITE, OPEN, group=LENDING, **door) == {}
+        before = node.ask(smp.READ, PIN, group=LENDING, p=f"GP{DOOR}")["v"]
+        board.drive(DOOR, 1 - before)
+        assert node.edges(f"GP{DOOR}")["x"][1] == 1 - before
+        assert node.write(CONFIG, c=barn())["rsn"].endswith("in use by an app of the node")

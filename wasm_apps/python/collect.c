@@ -5,6 +5,7 @@
 // may keep nothing but a pointer into the middle of an object, so each word leads to the object
 // around it; MicroPython's own collector follows only pointers to an object's beginning.
 #include <setjmp.h>
+#include <stdlib.h>
 
 #include "py/gc.h"
 #include "py/mpstate.h"
@@ -61,7 +62,17 @@ MP_NOINLINE void gc_collect(void) {
     gc_collect_end();
 }
 
-// The most that one more piece of heap may have: the sandbox refuses what is over its limit.
+// What one more piece of heap may have: only the sandbox knows its limit, and refuses.
 size_t gc_get_max_new_split(void) {
-    return 256 * 1024 * 1024;
+    return SIZE_MAX / 2;
+}
+
+void *port_more_heap(size_t *bytes, size_t least) {
+    for (;;) {
+        void *heap = malloc(*bytes);
+        if (heap != NULL || *bytes <= least) {
+            return heap;
+        }
+        *bytes = *bytes / 2 > least ? *bytes / 2 : least;
+    }
 }

@@ -74,6 +74,15 @@ static void mount_files(void) {
     MP_STATE_VM(vfs_cur) = MP_STATE_VM(vfs_mount_table);
 }
 
+// The first exception takes memory of the sandbox; when a program has used up its own, a
+// MemoryError could not be thrown any more.
+static void throw_one(void) {
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        nlr_jump(MP_OBJ_TO_PTR(mp_const_none));
+    }
+}
+
 // Not inlined: what it keeps on the stack has to lie below what main told the collector.
 static MP_NOINLINE int live(int argc, char **argv) {
     char *heap = malloc(FIRST_HEAP_BYTES);
@@ -86,6 +95,7 @@ static MP_NOINLINE int live(int argc, char **argv) {
     MP_STATE_MEM(gc_alloc_threshold) = 1;
     #endif
     mp_init();
+    throw_one();
     mount_files();
     // Where a program's own files are; without any it stays where it is.
     (void)!chdir(HOME);

@@ -12,6 +12,9 @@
 #define MICROPY_ENABLE_FINALISER (1)
 #define MICROPY_GC_SPLIT_HEAP (1)
 #define MICROPY_GC_SPLIT_HEAP_AUTO (1)
+// The heap doubles; near the limit it grows by what is left. `to_alloc` and `needed` are gc.c's.
+#define MP_PLAT_ALLOC_HEAP(size) port_more_heap(&to_alloc, needed)
+#define MP_PLAT_FREE_HEAP(heap) free(heap)
 #define MICROPY_STACK_CHECK (1)
 // Between two checks the deepest way is through the compiler and the printing of floats.
 #define MICROPY_STACK_CHECK_MARGIN (16 * 1024)
@@ -33,10 +36,17 @@
 // Numbers as on a microcontroller, whatever libc's are: drivers compare with them.
 #define MICROPY_USE_INTERNAL_ERRNO (1)
 #define MICROPY_USE_INTERNAL_PRINTF (0)
+// What the node can answer; sockets, which there are not, are left out.
+#define MICROPY_PY_ERRNO_LIST \
+    X(EPERM) X(ENOENT) X(EIO) X(EBADF) X(EAGAIN) X(ENOMEM) X(EACCES) X(EFAULT) X(EBUSY) \
+    X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR) X(EISDIR) X(EINVAL) X(EMFILE) X(EFBIG) X(ENOSPC) \
+    X(EROFS) X(EOPNOTSUPP) X(ETIMEDOUT) X(EALREADY) X(EINPROGRESS)
 
 #define MICROPY_VFS (1)
 #define MICROPY_VFS_POSIX (1)
 #define MICROPY_READER_VFS (1)
+// A read is a host call, and this the most that the reader's own fields can count.
+#define MICROPY_READER_VFS_DEFAULT_BUFFER_SIZE (240)
 #define MICROPY_ALLOC_PATH_MAX (256)
 
 #define MICROPY_PY_BUILTINS_HELP (0)
@@ -92,5 +102,6 @@ typedef long mp_off_t;
 
 #define MP_STATE_PORT MP_STATE_VM
 uint32_t port_random(void);
+void *port_more_heap(size_t *bytes, size_t least);
 extern const struct _mp_print_t port_error_print;
 extern const struct _mp_obj_type_t machine_pin_type;

@@ -1,5 +1,7 @@
 """The drivers that run on a microcontroller, here against the simulated sensors."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards.micropython import unix_interpreter
 from firmware.drivers.bme280 import Bme280, compensated, trimming
 from firmware.drivers.tmp105 import Lm75, Tmp105
 from hal.sim import SimBoard
 from hal.sim.i2c import Fault
 from tests.support.machine_i2c import MachineI2C
+from tests.support.system import ROOT
 
 PROBE, AIR = 0x48, 0x76
 
@@ -133,3 +137,21 @@ def test_signed_words_of_the_trimming_are_signed() -> None:
     h1, h2, h3, h4, h5, h6 = trimming(bytes(26), second)[12:]
     assert (h1, h2, h3) == (0, 370, 0)
     assert (h4, h5, h6) == ((-13 << 4) | 13, (-125 << 4) | 2, -30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # the first run builds MicroPython
+def test_micropython_makes_the_same_of_registers_as_cpython() -> None:
+    said = [
+        subprocess.run(
+            [interpreter, ROOT / "tests/support/driver_vectors.py"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        ).stdout
+        for interpreter in (sys.executable, unix_interpreter(ROOT / ".cache/boards", print))
+    ]
+    assert said[0] == said[1]
+    assert said[0].count("\n") == 12

@@ -16,16 +16,20 @@ class Tree:
         (self.sys / "class/tty").mkdir(parents=True)
         self.dev.mkdir()
 
-    def usb(self, tty: str, port: str, usb: str, serial: str | None) -> None:
-        """A device with one serial port on its second interface, as CDC ACM has it."""
+    def usb(
+        self, tty: str, port: str, usb: str, serial: str | None, number: int = 0, name: str = ""
+    ) -> None:
+        """A serial port of a device, as CDC ACM has it; `name`: what the device calls it."""
         device = self.sys / f"devices/platform/usb1/{port}"
-        interface = device / f"{port}:1.1"
+        interface = device / f"{port}:1.{number}"
         (interface / f"tty/{tty}").mkdir(parents=True)
         vendor, product = usb.split(":")
         (device / "idVendor").write_text(f"{vendor}\n")
         (device / "idProduct").write_text(f"{product}\n")
         if serial is not None:
             (device / "serial").write_text(f"{serial}\n")
+        if name:
+            (interface / "interface").write_text(f"{name}\n")
         (interface / f"tty/{tty}/device").symlink_to(interface)
         (self.sys / "class/tty" / tty).symlink_to(interface / f"tty/{tty}")
 
@@ -60,6 +64,12 @@ def test_a_device_is_found_by_usb_id_and_serial_number(tree: Tree):
 def test_a_device_that_comes_back_under_another_name_is_found_there(tree: Tree):
     (tree.sys / "class/tty/ttyACM0").rename(tree.sys / "class/tty/ttyACM7")
     assert tree.find(Where(serial_number="E661")) == tree.dev / "ttyACM7"
+
+
+def test_of_a_device_with_two_ports_it_is_the_one_for_the_link(tree: Tree):
+    for tty, number, name in (("ttyACM4", 0, "console"), ("ttyACM3", 2, "link")):
+        tree.usb(tty, "1-4", "2e8a:0005", "E663", number, name)
+    assert tree.find(Where(serial_number="E663")) == tree.dev / "ttyACM3"
 
 
 def test_two_that_fit_are_not_guessed_between(tree: Tree):

@@ -73,7 +73,7 @@ print(lamp.value(), Pin("button", Pin.IN, Pin.PULL_UP).value())
     run(node, source)
     assert said(node) == ['Pin("lamp") 1 1', "1 True", "0 0"]
     levels = [change.state.level for change in board.changes() if change.target == "GPIO2"]
-    assert levels[-4:] == [True, False, True, False]
+    assert levels[:5] == [False, True, False, True, False]
 
 
 def test_what_is_not_granted_is_an_os_error_that_names_it(node: Node):
@@ -140,8 +140,8 @@ def test_reading_a_register_is_one_host_call_however_long_it_is(node: Node):
     assert calls[0] == calls[1]
     bare = node.guest(**python(node, main="from machine import I2C\nI2C('probe')"))
     bare.run()
-    # Fifty reads; a longer program takes one or two reads of its file more.
-    assert 50 <= calls[0] - bare.usage().calls <= 54
+    # Fifty reads; a longer program takes some reads of its file more.
+    assert 50 <= calls[0] - bare.usage().calls <= 60
 
 
 def test_a_device_that_is_not_there_is_enodev(node: Node, board: SimBoard):
@@ -161,16 +161,23 @@ except OSError as fault:
 
 
 def test_a_uart_is_a_stream(node: Node, board: SimBoard):
-    board.drive("serial0", send="$GP1\n$GP2\nrest")
     source = """
+import time
 from machine import UART
-port = UART("meter", 9600, timeout=500)
-print(port.readline(), port.readline(), port.any(), port.read(2), port.read())
-print(UART("spare", timeout=0).read(), port.write(b"ack"))
+port = UART("meter", 9600, timeout=5000)
+print("open")
+print(port.readline(), port.readline(), port.any(), port.read(2), port.read(2))
+print(UART("spare").read(), port.write(b"ack"))
+time.sleep(60)
 """
-    run(node, source)
-    assert said(node) == ["b'$GP1\\n' b'$GP2\\n' 4 b're' b'st'", "None 3"]
-    assert board.observe()["serial0"].received == b"ack"
+    running = start(node, source)
+    node.services.wait_for_line("open")
+    board.drive("serial0", send="$GP1\n$GP2\nrest")
+    node.services.wait_for_line("None 3")
+    assert board.wait_for(lambda state: state["serial0"].received == b"ack", 10)
+    running.guest.stop(5)
+    assert running.end().code == 0
+    assert said(node) == ["open", "b'$GP1\\n' b'$GP2\\n' 4 b're' b'st'", "None 3"]
 
 
 # --- skerry -------------------------------------------------------------------------------------
@@ -352,7 +359,7 @@ time.sleep(60)
     "idle",
     [
         "time.sleep(3600)",
-        "asyncio.run(asyncio.sleep(3600))",
+        "asyncio.run(sleep())",
         "asyncio.run(asyncio.Event().wait())",
         "select.poll().poll()",
     ],
@@ -360,6 +367,8 @@ time.sleep(60)
 def test_an_idle_app_is_stopped_at_once_and_tidies_up(node: Node, idle: str):
     source = f"""
 import asyncio, select, time
+async def sleep():
+    await asyncio.sleep(3600)
 try:
     print("idle")
     {idle}

@@ -235,6 +235,37 @@ def test_the_network_is_no_fault_of_the_image():
     assert isinstance(world.next(), Fetch)
 
 
+def test_what_nobody_foresaw_is_an_attempt_where_it_may_be_the_images_fault():
+    world = World()
+    world.life.meet(CHIP)
+    world.next()
+    world.life.broke("KeyError: 'x'", world.now)
+    assert (world.state, world.life.status().attempts) == (State.VERIFYING, 0)
+    world.now = world.life.next_deadline(world.now)
+    world.up_to_install()
+    world.life.broke("KeyError: 'x'", world.now)
+    assert (world.state, world.life.status().attempts) == (State.FETCHING, 1)
+    assert world.life.status().message == "KeyError: 'x'"
+
+
+def test_a_link_to_the_cloud_that_comes_back_hurries_no_installation():
+    world = World()
+    world.up_to_install()
+    world.life.ended(Result(Ending.LOST), world.now)
+    world.life.retry_now()
+    assert world.next() is None
+
+
+def test_progress_is_told_in_steps_and_only_while_it_is_installed():
+    world = World()
+    assert not world.life.progress(Phase.UPLOAD, 1, 2)
+    world.up_to_install()
+    told = [world.life.progress(Phase.UPLOAD, done, 1000) for done in range(0, 1001, 10)]
+    assert sum(told) == 20
+    assert world.life.progress(Phase.TRIAL, 0, 1)
+    assert not world.life.progress(Phase.TRIAL, 1, 1)
+
+
 def test_wrong_bytes_of_a_registry_are_given_up():
     world = World()
     world.life.meet(CHIP)

@@ -14,7 +14,9 @@ from msgspec import structs
 from edge.errors import PrepareError, RefusedError
 from edge.fetch import FetchError
 from edge.store import Store
+from edge.store.errors import StoreFullError
 from edge.trust.manifest import release_number
+from edge.update.ports import Result
 from edge.update.reconciler import FirmwareReconciler
 from edge.wire.codec import decode_attached, decode_firmware_status
 from edge.wire.firmware import DesiredFirmware, FirmwareManifest, FirmwareStatus, Microcontroller
@@ -260,6 +262,40 @@ async def test_the_network_that_is_down_is_waited_for(tmp_path: Path):
         assert barn.firmware.images_in_use()
         barn.offline = False
         barn.firmware.retry_now()
+        await barn.until_state(State.RUNNING)
+
+
+class BrokenChips(Chips):
+    async def install(self, *_: Any, **__: Any) -> Result:
+        raise KeyError("x")
+
+
+@on_a_loop
+async def test_a_fault_of_one_step_ends_nothing(tmp_path: Path):
+    async with node(tmp_path, BrokenChips(CHIP)) as barn:
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
+        status = await barn.until(lambda status: status.attempts == 1)
+        assert "KeyError" in status.message
+
+
+class FullDisk:
+    """Records on a disk without room."""
+
+    def put(self, *_: object) -> None:
+        raise StoreFullError("no room")
+
+    remove = put
+
+    def items(self) -> dict[tuple[str, str], bytes]:
+        return {("firmware", "valve"): b"damaged", ("app", "x"): b""}
+
+
+@on_a_loop
+async def test_neither_a_full_disk_nor_a_damaged_record_stops_an_update(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.firmware._records = FullDisk()
+        barn.firmware.resume()
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
         await barn.until_state(State.RUNNING)
 
 

@@ -3,4 +3,8 @@ import usblink
 
 from firmware.device.start import serve
 
-serve(usblink.Line(), "pico")
+PINS = ["LED"]
+PINS.extend(f"GP{number}" for number in (*range(23), 26, 27, 28))
+BUSES = {"i2c-0": ("GP5", "GP4"), "i2c-1": ("GP7", "GP6")}
+
+serve(usblink.Line(), "pico", pins=PINS, buses=BUSES)
