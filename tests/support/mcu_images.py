@@ -64,9 +64,10 @@ def _variants() -> Path:
     for file in sorted(VARIANTS.rglob("*.py")):
         digest.update(f"{file.relative_to(VARIANTS)}\n".encode() + file.read_bytes())
     folder = CACHE / "firmware" / f"variants-{digest.hexdigest()[:24]}"
-    with locked(folder.parent):
-        if not folder.is_dir():
-            _build(folder)
+    if not folder.is_dir():  # whoever builds something else holds the lock for long
+        with locked(folder.parent):
+            if not folder.is_dir():
+                _build(folder)
     return folder
 
 
@@ -77,7 +78,7 @@ def _build(folder: Path) -> None:
         finished.mkdir()
         for variant in sorted(VARIANTS.iterdir()):
             # The objects of the one before stay; what is frozen is made anew.
-            for file in ("frozen_content.c", PROGRAM):
+            for file in ("frozen_content.c", "frozen_mpy/main.mpy", PROGRAM):
                 (build / file).unlink(missing_ok=True)
             ports._make(
                 port,

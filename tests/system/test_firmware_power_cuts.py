@@ -26,7 +26,7 @@ from tests.support import mcu_images as images
 from tests.support.boot_core import FLASH, SECTOR, Cause, Chip
 from tests.support.gdb import Debugger, address_of
 from tests.support.mcu import FLASH_BYTES, Mcu, mcu
-from tests.support.mcu_update import node, programmed, uploaded
+from tests.support.mcu_update import Node, node, programmed, uploaded
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -34,8 +34,8 @@ STRIDE = 40
 """So that the sweep takes a minute on two cores of CI."""
 LEFT = 40_000
 """Bytes of the image that are sent; the rest was uploaded before."""
-AMID = 60
-"""Writes: the files of a start come first, then the upload."""
+AMID = 20
+"""Writes of the upload."""
 STATE_BYTES = 2 * SECTOR
 TORN = (0, 7, 60, 4096)
 """Bytes of the write that are done, in turn."""
@@ -50,17 +50,18 @@ class Cut:
 
 
 @contextmanager
-def watched(programs: Programs, flash: Path, place: Path) -> Iterator[tuple[Mcu, Debugger]]:
-    """A machine that will stop before each write to flash."""
+def watched(programs: Programs, flash: Path, place: Path) -> Iterator[tuple[Mcu, Node, Debugger]]:
+    """A machine that was met, and from now on stops before each write to flash."""
     made = images.made()
     stops = [address_of("nor_commit", made / name) for name in (BOOTLOADER, PROGRAM)]
     where = place / "gdb"
     with (
         mcu(programs, flash, elf=made / BOOTLOADER, debugger=where) as chip,
+        node(chip) as end,
         Debugger(where) as debugger,
     ):
         debugger.stop_at(stops)
-        yield chip, debugger
+        yield chip, end, debugger
 
 
 def sweep(programs: Programs, flash: Path, place: Path) -> tuple[list[Cut], int, Result]:
@@ -68,11 +69,10 @@ def sweep(programs: Programs, flash: Path, place: Path) -> tuple[list[Cut], int,
     cuts: list[Cut] = []
     writes = 0
     results: list[Result] = []
-    with watched(programs, flash, place) as (chip, debugger):
+    with watched(programs, flash, place) as (_, end, debugger):
 
         def does() -> None:
-            with node(chip) as end:
-                results.append(update(end.link, images.good("0.2.0")))
+            results.append(update(end.link, images.good("0.2.0")))
 
         updating = threading.Thread(target=does)
         updating.start()
@@ -161,8 +161,8 @@ def test_a_machine_that_is_killed_at_a_write_can_be_updated_afterwards(
         uploaded(flash, image, leave=LEFT)
         place = tmp_path / where
         place.mkdir()
-        with watched(board_programs, flash, place) as (chip, debugger):
-            updating = threading.Thread(target=try_to, args=(chip,), daemon=True)
+        with watched(board_programs, flash, place) as (_, end, debugger):
+            updating = threading.Thread(target=try_to, args=(end,), daemon=True)
             updating.start()
             debugger.go()
             for count in itertools.count():
@@ -180,9 +180,9 @@ def test_a_machine_that_is_killed_at_a_write_can_be_updated_afterwards(
             assert end.firmware()["version"] == "0.2.0"
 
 
-def try_to(chip: Mcu) -> None:
+def try_to(end: Node) -> None:
     """Update, as long as the machine lives."""
-    with node(chip) as end, suppress(ClosedError):
+    with suppress(ClosedError):
         update(Impatient(end.link), images.good("0.2.0"))
 
 
