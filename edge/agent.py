@@ -31,8 +31,6 @@ from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
-from edge.update.ports import Microcontrollers, NoMicrocontrollers
-from edge.update.reconciler import FirmwareReconciler
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
@@ -41,6 +39,7 @@ from hal.board import AttachingBoard, Board
 from hal.composite import CompositeBoard
 
 if TYPE_CHECKING:
+    from edge.update.reconciler import FirmwareReconciler
     from hal.link.board import McuBoard
     from hal.linux.watchdog import Watchdog
 
@@ -123,15 +122,10 @@ class _Agent:
             on_link=self._link_changed,
             on_time=self._timekeeper.heard,
         )
-        self._firmware = FirmwareReconciler(
-            config.name,
-            _microcontrollers(board),
-            gatekeeper,
-            lambda image: self._cache.fetch(config.cloud, image),
-            store.reported,
-        )
-        self._firmware.changed = self._uplink.notify
-        self._node.firmware = self._firmware
+        self._firmware = self._updates(gatekeeper, board, store)
+        if self._firmware is not None:
+            self._firmware.changed = self._uplink.notify
+            self._node.firmware = self._firmware
         self._node.notify = self._uplink.notify
         self._node.resources = board.resources
         for device in _attached(board):
@@ -159,10 +153,11 @@ class _Agent:
             tasks = [
                 group.create_task(self._supervisor.run()),
                 group.create_task(self._node.keep_statuses()),
-                group.create_task(self._firmware.run()),
                 group.create_task(self._timekeeper.run()),
                 group.create_task(give_back_once()),
             ]
+            if self._firmware is not None:
+                tasks.append(group.create_task(self._firmware.run()))
             if self._keeper is not None:
                 tasks.append(group.create_task(self._keeper.run()))
             watchdog = self._start_watchdog()
@@ -183,6 +178,24 @@ class _Agent:
                 watchdog.stop()
         await self._control.close()
 
+    def _updates(
+        self, gatekeeper: Gatekeeper, board: Board, store: Store
+    ) -> "FirmwareReconciler | None":
+        """Who updates the microcontrollers that the board file names; None without any."""
+        chips = _attached(board)
+        if not chips:
+            return None
+        from edge.update.overlink import LinkedMicrocontrollers  # noqa: PLC0415 - most nodes have none
+        from edge.update.reconciler import FirmwareReconciler  # noqa: PLC0415 - as above
+
+        return FirmwareReconciler(
+            self._config.name,
+            LinkedMicrocontrollers([chip.link for chip in chips]),
+            gatekeeper,
+            lambda image: self._cache.fetch(self._config.cloud, image),
+            store.reported,
+        )
+
     def _start_watchdog(self) -> "Watchdog | None":
         if self._boot is None:
             return None
@@ -198,13 +211,15 @@ class _Agent:
         return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
-        self._cache.retain(self._supervisor.blobs_in_use() | self._firmware.images_in_use())
+        images = self._firmware.images_in_use() if self._firmware is not None else set[str]()
+        self._cache.retain(self._supervisor.blobs_in_use() | images)
         if link.state is LinkState.ONLINE:
             if self._boot is not None:
                 self._boot.linked()
             _log.info("link to %s is up", self._config.cloud)
             self._supervisor.retry_now()
-            self._firmware.retry_now()
+            if self._firmware is not None:
+                self._firmware.retry_now()
             self._told = ""
         elif link.state is LinkState.WAITING and link.error != self._told:
             self._told = link.error
@@ -247,13 +262,3 @@ def _open_board(path: Path | None) -> Board:
     from hal.linux.board import LinuxBoard, discover  # noqa: PLC0415 - as above
 
     return LinuxBoard(discover())
-
-
-def _microcontrollers(board: Board) -> Microcontrollers:
-    """Those that the board file names, as updates see them."""
-    chips = _attached(board)
-    if not chips:
-        return NoMicrocontrollers()
-    from edge.update.overlink import LinkedMicrocontrollers  # noqa: PLC0415 - as above
-
-    return LinkedMicrocontrollers([chip.link for chip in chips])

@@ -19,7 +19,8 @@ from edge.store.errors import StoreError
 from edge.store.outbox import Outbox
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
-from edge.update.reconciler import FirmwareReconciler
+from edge.update.nobody import KIND as FIRMWARE
+from edge.update.nobody import Nobody, Updates
 from edge.wire import limits
 from edge.wire.codec import (
     decode_app_spec,
@@ -33,8 +34,8 @@ from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import AppState, AppStatus, DesiredApp, Entry, Hello, StatusItem
 
 VERSION = "0.1.0"
-APP, FIRMWARE = "app", "firmware"
-"""Kinds of desired objects; others are kept for a newer agent and reported as such."""
+APP = "app"
+"""A kind of desired object, as FIRMWARE is; others are kept for a newer agent and reported as such."""
 _HELD = "held"
 
 _log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Node:
         self.logs = logs
         self.boot: Boot | None = None
         """This start of the board, where there is an image to tell it."""
-        self.firmware: FirmwareReconciler | None = None
+        self.firmware: Updates = Nobody(identity.name)
         """Who updates the microcontrollers, where there may be some."""
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
@@ -113,8 +114,7 @@ class Node:
         for name in remembered.keys() | held:
             restarts = remembered[name].restarts if name in remembered else 0
             self._supervisor.remember(name, held=name in held, restarts=restarts)
-        if self.firmware is not None:
-            self.firmware.resume()
+        self.firmware.resume()
         return self._want()
 
     # --- the uplink's ports --------------------------------------------------------------------
@@ -154,8 +154,7 @@ class Node:
         items.extend(self._refused_items())
         if self.boot is not None:
             items.extend(self.boot.items())
-        if self.firmware is not None:
-            items.extend(self.firmware.items())
+        items.extend(self.firmware.items())
         return items
 
     # --- what changes here ---------------------------------------------------------------------
@@ -220,7 +219,7 @@ class Node:
                     )
                 elif item.kind == APP:
                     apps[item.name] = (decode_app_spec(item.spec), item.generation)
-                elif item.kind == FIRMWARE and self.firmware is not None:
+                elif item.kind == FIRMWARE:
                     firmware[item.name] = (decode_firmware_spec(item.spec), item.generation)
                 else:
                     text = f"this agent ({VERSION}) knows no kind {item.kind!r}"
@@ -230,8 +229,7 @@ class Node:
                 self._refused[item.kind, item.name] = text
                 _log.error("%s %s: desired spec refused: %s", item.kind, item.name, error)
         self._supervisor.want(apps)
-        if self.firmware is not None:
-            self.firmware.want(firmware)
+        self.firmware.want(firmware)
         return set(apps)
 
     def _refused_items(self) -> list[StatusItem]:

@@ -61,21 +61,3 @@ class Microcontrollers(Protocol):
         `downgrade`: it is meant that the image may be older than what runs.
         """
         ...
-
-
-class NoMicrocontrollers:
-    """A node without any."""
-
-    def attached(self) -> Sequence[Microcontroller]:
-        """Nothing."""
-        return ()
-
-    def subscribe(self, changed: Callable[[], None], /) -> None:
-        """Nothing ever changes."""
-
-    async def install(
-        self, name: str, image: Path, watcher: Watcher, *, downgrade: bool
-    ) -> Result:
-        """Cannot be asked for: there is none to name."""
-        _ = image, watcher, downgrade
-        return Result(Ending.LOST, "NotAttached", f"{name}: no microcontroller is attached")

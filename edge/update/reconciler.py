@@ -21,15 +21,13 @@ from edge.trust.errors import MalformedError
 from edge.trust.manifest import release_number
 from edge.update.life import Action, Fetch, FirmwareLife, Install, Record, Verify
 from edge.update.matching import match_all
+from edge.update.nobody import ATTACHED, KIND
 from edge.update.ports import Ending, Microcontrollers, Phase
 from edge.wire.codec import encode_attached, encode_firmware_status
 from edge.wire.firmware import AttachedStatus, DesiredFirmware, FirmwareStatus, Microcontroller
 from edge.wire.limits import MICROCONTROLLERS_LIMIT
 from edge.wire.messages import Module, StatusItem
 from hal import clock
-
-KIND = "firmware"
-ATTACHED = "microcontrollers"
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +108,7 @@ class FirmwareReconciler:
                 except msgspec.MsgspecError as error:
                     _log.warning("firmware %s: its record is not in order: %s", name, error)
 
-    def want(self, wanted: Mapping[str, tuple[DesiredFirmware, int]]) -> None:
+    def want(self, wanted: Mapping[str, tuple[DesiredFirmware, int]], /) -> None:
         """Install these, and only these."""
         self._wanted = {name: spec for name, (spec, _) in wanted.items()}
         for name, (spec, generation) in wanted.items():

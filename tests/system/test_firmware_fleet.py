@@ -114,8 +114,11 @@ class Farm:
 
     def until_status(self, holds: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
-            status: dict[str, Any] = self.instance()["status"]
-            return status if holds(status) else None
+            for each in skerry_json("get", "firmwareinstances", cloud=self.cloud.url)["items"]:
+                status: dict[str, Any] = each["status"]
+                if holds(status):
+                    return status
+            return None
 
         return until(found, what, PATIENCE)
 
@@ -123,10 +126,10 @@ class Farm:
         self.cable.plug(self.far)
 
     def chip(self) -> dict[str, Any]:
-        """The microcontroller as the Node says."""
-        node = skerry_json("get", "node", "barn", cloud=self.cloud.url)
-        (chip,) = node["status"]["microcontrollers"]
-        return chip
+        """The microcontroller as the Node says; nothing while it has not said so."""
+        nodes = skerry_json("get", "nodes", cloud=self.cloud.url)["items"]
+        chips = [chip for node in nodes for chip in node["status"]["microcontrollers"]]
+        return chips[0] if chips else {"connected": False, "version": "", "lastRollback": ""}
 
     def until_chip(self, version: str) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
