@@ -43,7 +43,7 @@ bench: $(READY) ## speed and memory, beside a peer where there is one
 	$(BIN)/python -m tests.bench
 
 bench-board: $(READY) ## memory, boot and image of an emulated board
-	$(BIN)/python -m tests.bench board board-trust flash
+	$(BIN)/python -m tests.bench board board-trust flash firmware
 
 removals: $(READY) ## take each protection away, and see its test fail
 	@$(BIN)/python -m tests.removals

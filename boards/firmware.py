@@ -3,40 +3,62 @@
 A port is a folder of `firmware/ports` with a Makefile, built outside of MicroPython's source tree.
 """
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from boards import mcuboot, uf2
 from boards.image.errors import BuildError
 from boards.image.tools import need, run
 from boards.micropython import JOBS, SOURCE_SHA256, locked, tree
-from boards.packages import Say, sha256_of
+from boards.packages import Say, read_lock, sha256_of
+from boards.packages import tree as packages_tree
 
 PROJECT = Path(__file__).parent.parent
 PORTS = PROJECT / "firmware/ports"
-MADE = "firmware.elf"
-_FROZEN = (PROJECT / "firmware/link", PROJECT / "firmware/device")
+ELF = "firmware.elf"
+IMAGE = "image.bin"
+"""What an update sends, where a port has a bootloader."""
+BOOTLOADERS = PROJECT / "firmware/boot"
+PROGRAM, BOOTLOADER = "program.elf", "boot.elf"
+"""Of such a port: what the image holds, and the bootloader without a first image."""
+LOAD_ADDRESSES = {"mps2": 0x10000}
+"""Where the bootloader puts programs, as its `machine.h` says."""
+_VERSION = PROJECT / "firmware/device/start.py"
+_FROZEN = tuple(PROJECT / "firmware" / name for name in ("link", "device", "drivers"))
 _TOOLS = {"make": "make", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
-_HEADERS = {"": "libnewlib-arm-none-eabi"}
-"""No program, so its name is found nowhere."""
+_PICO_TOOLS = {**_TOOLS, "cmake": "cmake"}
+_HEADERS = {"string.h": "libnewlib-arm-none-eabi"}
+_PICO_HEADERS = {**_HEADERS, "cstdlib": "libstdc++-arm-none-eabi-newlib"}
+"""No programs, so they are looked for by compiling."""
 
 
 def build(args: Namespace) -> None:
     """Build the firmware of a port, and say what it holds."""
     cache: Path = args.cache.absolute()
     made = firmware(args.port, cache, _say)
-    out: Path = args.output or Path(f"skerry-{args.port}.elf")
+    out: Path = args.output or Path(f"skerry-{args.port}{made.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, out)
-    sizes = run(["arm-none-eabi-size", made]).splitlines()[1].split()
+    program = made.with_name(PROGRAM)
+    if program.is_file():
+        image = out.with_suffix(".bin")
+        shutil.copyfile(made.with_name(IMAGE), image)
+        print(f"{image}: version {version()}, for skerry firmware update")
+    else:
+        program = made.with_name(ELF)
+    sizes = run(["arm-none-eabi-size", program]).splitlines()[1].split()
     flash, ram = int(sizes[0]) + int(sizes[1]), int(sizes[1]) + int(sizes[2])
-    print(f"{out}: {flash / 1024:.0f} KiB of flash, {ram / 1024:.0f} KiB of RAM, heap included")
+    heap = "the heap aside" if made.suffix == ".uf2" else "heap included"
+    print(f"{out}: {flash / 1024:.0f} KiB of flash, {ram / 1024:.0f} KiB of RAM, {heap}")
     print(f"sha256:{sha256_of(out)}")
 
 
@@ -45,39 +67,107 @@ def firmware(port: str, cache: Path, say: Say) -> Path:
     known = sorted(path.name for path in PORTS.iterdir() if (path / "Makefile").is_file())
     if port not in known:
         raise BuildError(f"no port {port!r}; there are: {', '.join(known)}")
-    kept = cache / "firmware" / f"{port}-{_digest(PORTS / port)}" / MADE
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with locked(kept.parent):
-        if not kept.is_file():
-            _build(PORTS / port, tree(cache, say), kept, say)
-    return kept
+    folder = cache / "firmware" / f"{port}-{_digest(PORTS / port)}"
+    make = _pico if port == "pico" else _elf
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.parent) if not folder.is_dir() else contextlib.nullcontext():
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+                finished = Path(work) / "finished"
+                finished.mkdir()
+                make(PORTS / port, tree(cache, say), cache, Path(work) / "build", finished, say)
+                finished.rename(folder)
+    return folder / ("firmware.uf2" if port == "pico" else ELF)
 
 
-def _build(port: Path, source: Path, kept: Path, say: Say) -> None:
+def _elf(port: Path, source: Path, _cache: Path, work: Path, into: Path, say: Say) -> None:
+    """What QEMU loads."""
     need(_TOOLS, say)
-    if not _has_headers():
-        need(_HEADERS, say)
+    _need_headers(_HEADERS, say)
     say(f"firmware: building {port.name}, half a minute")
-    with tempfile.TemporaryDirectory(dir=kept.parent) as work:
-        run(
-            [
-                *("make", "-C", port, JOBS, f"MPY_DIR={source}", f"BUILD={work}/build"),
-                *(f"MICROPY_MANIFEST_PORT_DIR={port}", f"MICROPY_MANIFEST_PROJECT_DIR={PROJECT}"),
-            ],
-            extra={"SOURCE_DATE_EPOCH": "0"},
-        )
-        (Path(work) / "build" / MADE).rename(kept)
+    _make(
+        port,
+        {
+            "MPY_DIR": source,
+            "BUILD": work,
+            "MICROPY_MANIFEST_PORT_DIR": port,
+            "MICROPY_MANIFEST_PROJECT_DIR": PROJECT,
+        },
+    )
+    if port.name in LOAD_ADDRESSES:
+        _with_bootloader(port, work, into)
+    else:
+        (work / ELF).rename(into / ELF)
 
 
-def _has_headers() -> bool:
-    """Whether the compiler finds a C library; Debian only recommends it."""
-    asked = ["arm-none-eabi-gcc", "-E", "-include", "string.h", "-x", "c", os.devnull]
+def _with_bootloader(port: Path, work: Path, into: Path) -> None:
+    """The image, and the bootloader with it: what is on a part that was programmed just now."""
+    program = work / "program.bin"
+    (work / PROGRAM).rename(into / PROGRAM)
+    run(["arm-none-eabi-objcopy", "-O", "binary", into / PROGRAM, program])
+    image = wrapped(port.name, program.read_bytes(), version())
+    (into / IMAGE).write_bytes(image)
+    boot = BOOTLOADERS / port.name
+    for name, first in ((BOOTLOADER, {}), (ELF, {"FIRST": into / IMAGE})):
+        _make(boot, {"BUILD": work / name} | first)
+        (work / name / BOOTLOADER).rename(into / name)
+
+
+def version() -> str:
+    """Of the firmware, from its source."""
+    found = re.search(r'^VERSION = "(\d+\.\d+\.\d+)"$', _VERSION.read_text(), re.MULTILINE)
+    if found is None:
+        raise BuildError(f"{_VERSION}: says no VERSION as 1.2.3")
+    return found[1]
+
+
+def wrapped(port: str, program: bytes, version: str) -> bytes:
+    """The image of a port's program."""
+    return mcuboot.image(program, version=version, board=port, load_address=LOAD_ADDRESSES[port])
+
+
+def _pico(port: Path, source: Path, cache: Path, work: Path, into: Path, say: Say) -> None:
+    """What the Pico's own USB drive takes, and the ELF file it was made from."""
+    need(_PICO_TOOLS, say)
+    _need_headers(_PICO_HEADERS, say)
+    sources = packages_tree("pico-source", read_lock(), cache, say) / "usr/src"
+    say(f"firmware: building {port.name}, a minute or two")
+    _make(
+        port,
+        {
+            "MPY_DIR": source,
+            "PICO_SDK": sources / "pico-sdk",
+            "TINYUSB": sources / "tinyusb",
+            "BUILD": work,
+        },
+    )
+    binary = work / "whole.bin"
+    run(["arm-none-eabi-objcopy", "-O", "binary", work / ELF, binary])
+    run(["arm-none-eabi-strip", "-o", into / ELF, work / ELF])
+    packed = uf2.pack(binary.read_bytes(), uf2.RP2040_FLASH, uf2.FAMILIES["rp2040"])
+    (into / "firmware.uf2").write_bytes(packed)
+
+
+def _make(port: Path, variables: Mapping[str, Path]) -> None:
+    given = [f"{name}={value}" for name, value in variables.items()]
+    run(["make", "-C", port, JOBS, *given], extra={"SOURCE_DATE_EPOCH": "0"})
+
+
+def _need_headers(headers: Mapping[str, str], say: Say) -> None:
+    """Have the compiler's libraries, which Debian only recommends."""
+    need({name: package for name, package in headers.items() if not _has_header(name)}, say)
+
+
+def _has_header(name: str) -> bool:
+    asked = ["arm-none-eabi-g++", "-E", "-include", name, "-x", "c++", os.devnull]
     done = subprocess.run(asked, capture_output=True, check=False)  # noqa: S603 - argv of our own
     return done.returncode == 0
 
 
 def _digest(port: Path) -> str:
     whole = hashlib.sha256(SOURCE_SHA256.encode())
+    if port.name == "pico":
+        whole.update("".join(pin.sha256 for pin in read_lock()["pico-source"]).encode())
     for file in _sources(port):
         whole.update(f"{file.relative_to(PROJECT)} {file.stat().st_size}\n".encode())
         whole.update(file.read_bytes())
@@ -85,8 +175,9 @@ def _digest(port: Path) -> str:
 
 
 def _sources(port: Path) -> Iterator[Path]:
-    yield Path(__file__)
-    for folder in (port, *_FROZEN):
+    yield from (Path(__file__), Path(uf2.__file__), Path(mcuboot.__file__))
+    yield PROJECT / "firmware/manifest.py"
+    for folder in (port, BOOTLOADERS, *_FROZEN):
         yield from sorted(
             file
             for file in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""The Debian packages that images are made of, pinned by `lock/arm64.json`."""
+"""The Debian packages that images and firmware are made of, pinned by `lock/arm64.json`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ __all__ = [
     "read_lock",
     "refresh_lock",
     "sha256_of",
+    "tree",
     "unpacked",
 ]
 
@@ -64,9 +65,17 @@ SETS: Mapping[str, Wanted] = {
         keep=("raspi-firmware",),
         components=("main", "non-free-firmware"),
     ),
+    # Source, the same for every architecture: what firmware for the Raspberry Pi Pico is built from.
+    "pico-source": Wanted(
+        architecture="arm64",
+        suites=("trixie",),
+        roots=("pico-sdk-source", "tinyusb-source"),
+        keep=("pico-sdk-source", "tinyusb-source"),
+    ),
 }
 
 _PINNED = Pinned(SETS, LOCK, "skerry image lock --refresh")
 read_lock = _PINNED.read_lock
 refresh_lock = _PINNED.refresh_lock
+tree = _PINNED.tree
 unpacked = _PINNED.unpacked

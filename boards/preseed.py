@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 import tomllib
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field, structs
 
@@ -23,6 +23,7 @@ _LABEL_NAME = re.compile(
 )
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _NODE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_MCU = re.compile(r"[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 _TOKEN = re.compile(r"[!-~]{1,4096}")
@@ -95,6 +96,17 @@ class Trust(Section, frozen=True, kw_only=True):
     """Without a root: run what nobody signed."""
 
 
+class Mcu(Section, frozen=True, kw_only=True):
+    """`[mcu.NAME]`: an attached microcontroller; docs/hal.md says what each key does."""
+
+    device: str | None = None
+    usb: str | None = None
+    serial_number: str | None = None
+    baudrate: int | None = None
+    config: dict[str, Any] | None = None
+    """The agent checks it, which knows what firmware there is."""
+
+
 class Preseed(Section, frozen=True, kw_only=True):
     """The whole file; everything may be absent."""
 
@@ -104,6 +116,7 @@ class Preseed(Section, frozen=True, kw_only=True):
     trust: Trust = Trust()
     wifi: Wifi = Wifi()
     ssh: Ssh = Ssh()
+    mcu: Annotated[dict[str, Mcu], Meta(max_length=16)] = field(default_factory=dict[str, Mcu])
 
 
 def parse(data: bytes) -> Preseed:
@@ -155,6 +168,12 @@ def check(settings: Preseed, *, whole: bool = True) -> None:
     if whole and wifi.ssid is None and wifi.psk is not None:
         raise PreseedError("wifi.ssid: missing; a key is of no use without it")
     _match("wifi.country", wifi.country, _COUNTRY, "two capitals: DE, GB, US")
+    for name, each in settings.mcu.items():
+        _match("mcu", name, _MCU, "a microcontroller's name: a-z, 0-9 and '-', at most 24")
+        if each.device is None and each.usb is None and each.serial_number is None:
+            raise PreseedError(f"mcu.{name}: how is it found? give device, usb or serial-number")
+        for value in (each.config or {}).values():
+            _value(value)
     for number, line in enumerate(settings.ssh.keys):
         _check_key(f"ssh.keys[{number}]", line)
 
@@ -170,6 +189,7 @@ def merge(base: Preseed, over: Preseed) -> Preseed:
         trust=_over(base.trust, over.trust),
         wifi=_over(base.wifi, over.wifi),
         ssh=Ssh(keys=keys),
+        mcu={**base.mcu, **over.mcu},
     )
 
 
@@ -195,7 +215,36 @@ def render(settings: Preseed) -> bytes:
     lines += ["", "[ssh]", "keys = ["]
     lines += [f"  {_text(key)}," for key in settings.ssh.keys]
     lines += ["]", ""]
+    return "\n".join(lines).encode() + render_attached(settings)
+
+
+def render_attached(settings: Preseed) -> bytes:
+    """The tables of microcontrollers: here, and for the agent's board file."""
+    lines: list[str] = []
+    for name, each in settings.mcu.items():
+        stated = structs.asdict(each)
+        entries = {key.replace("_", "-"): stated[key] for key in stated}
+        lines += [f"[mcu.{name}]"]
+        lines += [f"{k} = {_value(v)}" for k, v in entries.items() if v is not None]
+        lines += [""]
     return "\n".join(lines).encode()
+
+
+def _value(value: object) -> str:
+    """A TOML value on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _text(value)
+        case dict():
+            return "{ " + ", ".join(f"{_text(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(map(_value, value)) + "]"
+        case int() | float():
+            return repr(value)
+        case _:
+            raise PreseedError(f"mcu: {value!r} has no place in a configuration")
 
 
 def _lines(entries: dict[str, str | None]) -> list[str]:

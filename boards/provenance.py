@@ -22,7 +22,7 @@ BUILD_TYPE = "https://skerry.dev/build/v1"
 BUILDER = "https://skerry.dev/builder/desk"
 """A person's machine or CI: SLSA build level 1; the signature says whose."""
 SUFFIX = ".intoto.json"
-SOURCES = ("boards", "edge", "hal", "requirements.lock")
+SOURCES = ("boards", "edge", "hal", "firmware", "requirements.lock")
 """What of the project goes into what it builds for boards, and the programs that build it."""
 
 _PIN = re.compile(

@@ -2,7 +2,8 @@
 
 The port is `wasm_apps/python`, built outside of MicroPython's source tree by PyPI's `ziglang` and
 npm's `binaryen`, which `package-lock.json` pins. Made once for the same content; the same content
-gives the same bytes anywhere.
+gives the same bytes anywhere. A module in which the garbage collector could miss a pointer is
+refused (see `packed_pointers`).
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from boards.image.errors import ToolError
+from boards import packed_pointers
+from boards.image.errors import BuildError, ToolError
 from boards.image.tools import need, run
 from boards.micropython import JOBS, SOURCE_SHA256, locked, tree
 from boards.packages import Say, sha256_of
@@ -23,28 +25,47 @@ from boards.packages import Say, sha256_of
 PORT = Path(__file__).parent.parent / "wasm_apps" / "python"
 MADE = "python.wasm"
 NATIVE = "python"
+FINDINGS = "packed.txt"
+ACCEPTED = {
+    "mp_obj_new_int_from_float": "the bits of a float",
+    "wait_told": "the time and the value of an event",
+    "struct_unpack_from": "address and length of a buffer whose owner is among the arguments",
+    "machine_i2c_writeto_mem": "address and length of a buffer whose owner is among the arguments",
+}
+"""Functions that keep 64 bits while they call, and what those bits are. Each was looked into."""
 _LOCK = ("package.json", "package-lock.json")
-_BESIDE = ("typings",)
+_BESIDE = ("typings", "build")
 """Folders of the port that no build reads."""
+HOME = PORT / "build" / MADE
+"""Where `skerry app build` looks for it."""
 _TOOLS = {"make": "make", "gcc": "gcc", "node": "nodejs", "npm": "npm"}
 
 
 def build(args: Namespace) -> None:
     """Build the runtime of Python apps."""
     made = runtime(args.cache.absolute(), _say)
-    out: Path = args.output or Path(MADE)
+    out: Path = args.output or HOME
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, out)
     print(f"{out}  {out.stat().st_size} bytes")
     print(f"sha256:{sha256_of(out)}")
 
 
-def runtime(cache: Path, say: Say, flags: Sequence[str] = ()) -> Path:
+def runtime(cache: Path, say: Say, flags: Sequence[str] = (), *, refuse: bool = True) -> Path:
     """The module that runs `/app/main.py`; raises BuildError.
 
-    `flags` are the C compiler's, for variants that tests look into.
+    `flags` are the C compiler's, for variants that tests look into; without `refuse` even one
+    that could lose pointers is returned.
     """
-    return _made(cache, say, MADE, flags)
+    made = _made(cache, say, MADE, flags)
+    found = (made.parent / FINDINGS).read_text().splitlines()
+    unknown = [line for line in found if line.partition(" ")[0] not in ACCEPTED]
+    if refuse and unknown:
+        raise BuildError(
+            f"{'; '.join(unknown)}: if those could be two pointers, write it otherwise; "
+            f"if not, say in {Path(__file__).name} what they are"
+        )
+    return made
 
 
 def native(cache: Path, say: Say, flags: Sequence[str] = ()) -> Path:
@@ -64,7 +85,10 @@ def _made(cache: Path, say: Say, name: str, flags: Sequence[str]) -> Path:
 def _build(cache: Path, kept: Path, flags: Sequence[str], say: Say) -> None:
     need(_TOOLS, say)
     source = tree(cache, say)
-    variables = [f"MPY_DIR={source}", f"MICROPY_MANIFEST_PORT_DIR={PORT}", f"PORT_FLAGS={' '.join(flags)}"]
+    variables = [
+        *(f"MPY_DIR={source}", f"MICROPY_MANIFEST_PORT_DIR={PORT}"),
+        f"PORT_FLAGS={' '.join(flags)}",
+    ]
     if kept.name == NATIVE:
         variables.append("HOST=1")
     else:
@@ -80,11 +104,15 @@ def _build(cache: Path, kept: Path, flags: Sequence[str], say: Say) -> None:
                 "ZIG_LOCAL_CACHE_DIR": str(zig_cache / "local"),
             },
         )
+        if kept.name == MADE:
+            flat = (Path(work) / "build" / "flat.wat").read_text()
+            found = dict.fromkeys(map(str, packed_pointers.findings(flat)))
+            (kept.parent / FINDINGS).write_text("".join(f"{line}\n" for line in found))
         (Path(work) / "build" / kept.name).rename(kept)
 
 
 def _binaryen(cache: Path, say: Say) -> Path:
-    """npm's package, unpacked and verified by npm; it is a program and runs no script of its own."""
+    """The package of npm, unpacked and verified by npm; it is a program and runs no script of its own."""
     whole = hashlib.sha256(b"".join((PORT / name).read_bytes() for name in _LOCK)).hexdigest()
     made = cache / "npm" / whole[:16]
     made.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +145,7 @@ def _digest(flags: Sequence[str]) -> str:
 
 
 def _sources() -> Iterator[Path]:
-    yield Path(__file__)
+    yield from (Path(__file__), Path(packed_pointers.__file__))
     yield from sorted(
         file
         for file in PORT.rglob("*")

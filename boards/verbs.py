@@ -117,12 +117,41 @@ def _package(verbs: "Verbs") -> None:
 def _firmware(verbs: "Verbs") -> None:
     does = verbs.group("firmware")
     build = does.verb("build", "boards.firmware:build", "build the firmware of a port")
-    build.add_argument("port", help="mps2: the microcontroller that QEMU emulates")
     build.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="skerry-PORT.elf unless said"
+        "port",
+        help="pico: a Raspberry Pi Pico; mps2: the microcontroller that QEMU emulates",
+    )
+    build.add_argument(
+        *("-o", "--output"),
+        type=Path,
+        metavar="FILE",
+        help="skerry-PORT.uf2, or .elf for an emulator, unless said",
     )
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
+    flash = does.verb(
+        "flash", "boards.mcu.cli:flash", "put a first firmware on a microcontroller's USB drive"
+    )
+    flash.add_argument("image", type=Path, help="the .uf2 file of `skerry firmware build pico`")
+    flash.add_argument(
+        "--drive",
+        type=Path,
+        metavar="DIR",
+        help="where its drive is mounted; the only one there is unless said",
+    )
+    flash.add_argument(
+        "--port",
+        type=Path,
+        metavar="TTY",
+        help="serial port of what runs on it now: leads it to its boot loader first",
+    )
+    flash.add_argument(
+        "--wait",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="how long the drive may take to come after that",
     )
 
 

@@ -31,6 +31,7 @@ from cloud.api import discovery, openapi, resources
 from cloud.api.http import ERROR_HANDLERS
 from cloud.clock import Clock, utc_now
 from cloud.controllers.apps import app_controller
+from cloud.controllers.firmware import firmware_controller
 from cloud.controllers.loop import running as background
 from cloud.datadir import held
 from cloud.errors import InsecureAddress
@@ -40,6 +41,8 @@ from cloud.hub.ports import Ports
 from cloud.kinds.access import ROLE, ROLE_BINDING
 from cloud.kinds.app import APP
 from cloud.kinds.appinstance import APP_INSTANCE
+from cloud.kinds.firmware import FIRMWARE
+from cloud.kinds.firmwareinstance import FIRMWARE_INSTANCE
 from cloud.kinds.node import NODE
 from cloud.kinds.scheme import Scheme
 from cloud.kinds.secret import SECRET
@@ -61,7 +64,7 @@ from cloud.vault import Vault
 from edge.keyholder import key_holder
 from edge.wire import limits
 
-SCHEME = Scheme([APP, NODE, APP_INSTANCE, ROLE, ROLE_BINDING, SECRET])
+SCHEME = Scheme([APP, NODE, APP_INSTANCE, FIRMWARE, FIRMWARE_INSTANCE, ROLE, ROLE_BINDING, SECRET])
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8480
 HISTORY_SECONDS = 300.0
@@ -143,7 +146,9 @@ async def running(config: Config) -> AsyncGenerator[Starlette]:
         telemetry = TelemetryStore(database, metrics)
         logs = LogStore(database, metrics)
         readings = TelemetryApi(database, telemetry, logs, clock)
-        await stack.enter_async_context(app_controller(objects, Artifacts(registry), clock))
+        artifacts = Artifacts(registry)
+        await stack.enter_async_context(app_controller(objects, artifacts, clock))
+        await stack.enter_async_context(firmware_controller(objects, artifacts, clock))
         ports = Ports(
             objects, telemetry, logs, Nodes(objects, clock), clock, vault, config.heartbeat
         )

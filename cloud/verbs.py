@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skerry import Verbs
 
+KINDS = "nodes, apps, appinstances, firmwares, firmwareinstances"
+
 
 def add(verbs: "Verbs") -> None:
     """Add them."""
@@ -49,18 +51,18 @@ def _cloud(verbs: "Verbs") -> None:
 
 def _objects(verbs: "Verbs") -> None:
     get = verbs.verb("get", "cloud.client.objects:get", "show objects")
-    get.add_argument("kind", help="nodes, apps, appinstances")
+    get.add_argument("kind", help=KINDS)
     get.add_argument("name", nargs="?", help="one object; all when absent")
     get.add_argument("-l", "--selector", default="", help="label selector")
     get.add_argument("--field-selector", default="", help="like metadata.name=barn")
     get.add_argument("-w", "--wide", action="store_true", help="more columns")
     verbs.cloud(get)
     describe = verbs.verb("describe", "cloud.client.objects:describe", "show an object in full")
-    describe.add_argument("kind", help="nodes, apps, appinstances")
+    describe.add_argument("kind", help=KINDS)
     describe.add_argument("name", help="the object")
     verbs.cloud(describe, output=False)
     delete = verbs.verb("delete", "cloud.client.objects:delete", "delete objects")
-    delete.add_argument("kind", help="nodes, apps, appinstances")
+    delete.add_argument("kind", help=KINDS)
     delete.add_argument("names", nargs="+", metavar="name", help="the objects")
     verbs.cloud(delete, output=False)
     apply = verbs.verb("apply", "cloud.client.objects:apply", "create or change from a file")

@@ -12,12 +12,14 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.attached import PropertyKeeper
 from edge.boot import WATCHDOG_SECONDS, Boot
 from edge.config import SIMULATED, AgentConfig
 from edge.console import Console
 from edge.control import ControlServer
 from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
+from edge.giveback import give_back_once
 from edge.identity.keeper import JoinSettings, Keeper
 from edge.keyholder import key_holder
 from edge.logbuffer import LogBuffer, collect
@@ -29,12 +31,17 @@ from edge.secrets import SecretKeeper
 from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
+from edge.update.ports import Microcontrollers, NoMicrocontrollers
+from edge.update.reconciler import FirmwareReconciler
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
 from edge.verifying import ask
 from edge.workshop import SandboxWorkshop
-from hal.board import Board
+from hal import clock
+from hal.board import AttachingBoard, Board
+from hal.composite import CompositeBoard
 
 if TYPE_CHECKING:
+    from hal.link.board import McuBoard
     from hal.linux.watchdog import Watchdog
 
 CACHE_LIMIT = 256 << 20
@@ -63,8 +70,8 @@ async def main(config: AgentConfig) -> int:
         await _Agent(config, board, store, engine).run(stopping)
     finally:
         engine.close()
+        board.close()  # what is attached reports into the store
         store.close()
-        board.close()
     return 0
 
 
@@ -106,7 +113,6 @@ class _Agent:
             boot_id=os.urandom(8).hex(),
             labels=config.labels,
             board=board.name,
-            resources=board.resources(),
         )
         self._workshop = workshop
         self._supervisor = Supervisor(workshop)
@@ -117,7 +123,21 @@ class _Agent:
             on_link=self._link_changed,
             on_time=self._timekeeper.heard,
         )
+        self._firmware = FirmwareReconciler(
+            config.name,
+            _microcontrollers(board),
+            gatekeeper,
+            lambda image: self._cache.fetch(config.cloud, image),
+            store.reported,
+        )
+        self._firmware.changed = self._uplink.notify
+        self._node.firmware = self._firmware
         self._node.notify = self._uplink.notify
+        self._node.resources = board.resources
+        for device in _attached(board):
+            device.property_reported = PropertyKeeper(store.outbox, clock).keep
+        if isinstance(board, AttachingBoard):
+            board.attach()
         self._node.proven = gatekeeper.proven
         self._node.trust = lambda: (gatekeeper.root_version, gatekeeper.unsigned_allowed)
         self._boot = Boot(config.boot_facts, config.name) if config.boot_facts else None
@@ -139,7 +159,9 @@ class _Agent:
             tasks = [
                 group.create_task(self._supervisor.run()),
                 group.create_task(self._node.keep_statuses()),
+                group.create_task(self._firmware.run()),
                 group.create_task(self._timekeeper.run()),
+                group.create_task(give_back_once()),
             ]
             if self._keeper is not None:
                 tasks.append(group.create_task(self._keeper.run()))
@@ -176,12 +198,13 @@ class _Agent:
         return watchdog
 
     def _link_changed(self, link: LinkStatus) -> None:
-        self._cache.retain(self._supervisor.blobs_in_use())
+        self._cache.retain(self._supervisor.blobs_in_use() | self._firmware.images_in_use())
         if link.state is LinkState.ONLINE:
             if self._boot is not None:
                 self._boot.linked()
             _log.info("link to %s is up", self._config.cloud)
             self._supervisor.retry_now()
+            self._firmware.retry_now()
             self._told = ""
         elif link.state is LinkState.WAITING and link.error != self._told:
             self._told = link.error
@@ -202,6 +225,15 @@ def _keeper(config: AgentConfig, timekeeper: Timekeeper) -> Keeper | None:
     return Keeper(settings, config.state / "identity", timekeeper)
 
 
+def _attached(board: Board) -> "list[McuBoard]":
+    """The microcontrollers of a board."""
+    if not isinstance(board, CompositeBoard):
+        return []
+    from hal.link.board import McuBoard  # noqa: PLC0415 - only boards with one pay for it
+
+    return [part for part in board.parts if isinstance(part, McuBoard)]
+
+
 def _open_board(path: Path | None) -> Board:
     """Backends are imported here and nowhere else, and only the one that is asked for."""
     if path == SIMULATED:
@@ -215,3 +247,13 @@ def _open_board(path: Path | None) -> Board:
     from hal.linux.board import LinuxBoard, discover  # noqa: PLC0415 - as above
 
     return LinuxBoard(discover())
+
+
+def _microcontrollers(board: Board) -> Microcontrollers:
+    """Those that the board file names, as updates see them."""
+    chips = _attached(board)
+    if not chips:
+        return NoMicrocontrollers()
+    from edge.update.overlink import LinkedMicrocontrollers  # noqa: PLC0415 - as above
+
+    return LinkedMicrocontrollers([chip.link for chip in chips])

@@ -32,7 +32,7 @@ from edge.wire.files import unpack_files
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import DesiredApp, GrantedSecret, Module, Scalar
 from hal import clock
-from hal.board import Board, DrivenBoard
+from hal.board import AttachingBoard, Board, DrivenBoard
 from hal.boardfile import load_board
 from hal.sim import LineState, PortState
 
@@ -64,6 +64,8 @@ def run_test(directory: Path, board_file: Path | None, say: Say) -> bool:
     scenario = read_scenario(path, manifest)
     wasm, files = _module(directory, manifest)
     board = load_board(path)
+    if isinstance(board, AttachingBoard):
+        board.attach()
     try:
         code = asyncio.run(compile_module(wasm, _cache()))
         with tempfile.TemporaryDirectory(prefix="skerry-test-") as data:

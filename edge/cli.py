@@ -11,7 +11,6 @@ import msgspec
 
 from edge.control import Request, call
 from edge.errors import ControlError
-from edge.wire.limits import NAME_PATTERN
 
 SEVERITY = {3: "error", 4: "warning", 6: "info", 7: "debug"}
 TOKEN_LIMIT = 4096
@@ -24,14 +23,9 @@ OUTBOX_MAX_MB = 64 << 10
 
 def run(args: Namespace) -> int:
     """Run the agent until it is told to stop."""
-    import asyncio  # noqa: PLC0415 - the verbs below need none of this
-    import re  # noqa: PLC0415
+    from edge.config import AgentConfig  # noqa: PLC0415 - the verbs below need none of this
+    from edge.launch import launch  # noqa: PLC0415
 
-    from edge.agent import main  # noqa: PLC0415
-    from edge.config import AgentConfig  # noqa: PLC0415
-
-    if not re.match(NAME_PATTERN, args.name):
-        raise ControlError(f"--name: {args.name!r} is not a lower-case DNS label of 1-63 letters")
     if not 1 <= args.outbox <= OUTBOX_MAX_MB:
         raise ControlError(f"--outbox: {args.outbox} is not from 1 to {OUTBOX_MAX_MB} MB")
     config = AgentConfig(
@@ -49,7 +43,7 @@ def run(args: Namespace) -> int:
         boot_facts=args.boot_facts,
         key_store=args.key_store,
     )
-    return asyncio.run(main(config))
+    return launch(config)
 
 
 def _desk_root() -> Path | None:

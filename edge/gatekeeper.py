@@ -1,9 +1,9 @@
-"""Decides what may run on this node, and remembers what it decided.
+"""Decides what may run on this node and its microcontrollers, and remembers what it decided.
 
 Kept in the store: the newest root that was proven, for each name the highest version that ran
 well, and the artifacts that were admitted. What was admitted once is admitted for ever, unless a
 newer version has run well since: neither a clock, nor an expired root, nor a changed root stops
-what runs, also not over a restart. Floors outlive the app: deleting it is no way around them.
+what runs, also not over a restart. Floors outlive what they are of: deleting it is no way around them.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from edge.trust.encoding import decode_struct, encode, encode_struct
 from edge.trust.errors import CURABLE, MalformedError, Reason, Refused, TrustError
 from edge.trust.manifest import (
     Kind,
+    board_capabilities,
     capabilities,
     check_floor,
     release_number,
@@ -28,6 +29,7 @@ from edge.trust.manifest import (
 from edge.trust.root import ROOT_TYPE, Root, decode_root
 from edge.trust.signed import BUNDLE_LIMIT, read
 from edge.verifying import Answer, Question
+from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import DesiredApp
 
 ADMITTED_LIMIT = 4
@@ -63,17 +65,20 @@ class _HeldRoot(Struct, frozen=True, kw_only=True):
     root: bytes
 
 
-class _Admitted(Struct, frozen=True, kw_only=True):
+class Admitted(Struct, frozen=True, kw_only=True):
+    """What may run, by its signature."""
+
     question: bytes
     """SHA-256 of what was asked and of the signature."""
     version: int
     downgrade_from: int | None = None
+    """It may take the place of versions up to this one."""
 
 
 class _Name(Struct, frozen=True, kw_only=True):
     floor: int = 0
-    admitted: Annotated[list[_Admitted], Meta(max_length=ADMITTED_LIMIT)] = field(
-        default_factory=list[_Admitted]
+    admitted: Annotated[list[Admitted], Meta(max_length=ADMITTED_LIMIT)] = field(
+        default_factory=list[Admitted]
     )
 
 
@@ -112,12 +117,15 @@ class Gatekeeper:
         """Of the root that is held; 0 without one."""
         return self._root.version if self._root is not None else 0
 
-    async def admit(self, spec: DesiredApp) -> None:
-        """Return when this may run here; raises RefusedError, or RetryableError for no verdict."""
+    async def admit(self, spec: DesiredApp | DesiredFirmware) -> Admitted | None:
+        """Return when this may run here, with what was signed; None where nothing need be.
+
+        Raises RefusedError, or RetryableError for no verdict.
+        """
         if self._root is None and self.unsigned_allowed:
-            return
+            return None
         try:
-            await self._admit(spec)
+            return await self._admit(spec)
         except Refused as refused:
             curable = refused.reason in CURABLE
             raise RefusedError(refused.reason.value, refused.message, curable=curable) from refused
@@ -125,7 +133,7 @@ class Gatekeeper:
             raise RefusedError(Reason.MISMATCH.value, str(error), curable=False) from error
 
     def proven(self, digest: str) -> None:
-        """The code of this digest runs well: nothing older of its name runs here again."""
+        """The code or image of this digest runs well: nothing older of its name runs here again."""
         name, version = self._versions.get(digest, ("", 0))
         if not name:
             return
@@ -135,34 +143,36 @@ class Gatekeeper:
 
     # --- the decision --------------------------------------------------------------------------
 
-    async def _admit(self, spec: DesiredApp) -> None:
+    async def _admit(self, spec: DesiredApp | DesiredFirmware) -> Admitted:
         if self._held is None or self._root is None:
             raise Refused(
                 Reason.NO_ROOT,
-                "this node has no root of trust and refuses every app; give it one: "
+                "this node has no root of trust and refuses everything; give it one: "
                 "`skerry agent --trust-root FILE`, the FILE that `skerry keys init` made",
             )
         if not spec.signature:
             raise Refused(
                 Reason.UNSIGNED,
-                "nobody signed it, and this node has a root of trust; `skerry app push` signs "
-                "where the keys are, then deploy again",
+                "nobody signed it, and this node has a root of trust; `skerry "
+                f"{_kind(spec).value} push` signs where the keys are, then deploy again",
             )
         asked = _question(spec, self._held.root, self._now_ns() // _SECOND_NS)
         key = _key(asked)
-        name = spec.manifest.name
+        name = _floor_name(spec)
         record = await asyncio.to_thread(self._record, name)
         found = next((each for each in record.admitted if each.question == key), None)
         if found is None:
             found = await self._judge(asked, key)
-        check_floor(name, found.version, found.downgrade_from, record.floor)
+        check_floor(spec.manifest.name, found.version, found.downgrade_from, record.floor)
         admitted = [found, *(each for each in record.admitted if each.question != key)]
         kept = _Name(floor=record.floor, admitted=admitted[:ADMITTED_LIMIT])
         if kept != record:
             await asyncio.to_thread(self._keep, name, kept)
-        self._versions[spec.code_digest] = (name, found.version)
+        code = spec.code_digest if isinstance(spec, DesiredApp) else asked.digest
+        self._versions[code] = (name, found.version)
+        return found
 
-    async def _judge(self, asked: Question, key: bytes) -> _Admitted:
+    async def _judge(self, asked: Question, key: bytes) -> Admitted:
         newer = await self._newer_roots(self.root_version)
         before = self._refused.get(key)
         if before is not None and not newer and before[0] == self.root_version:
@@ -173,7 +183,7 @@ class Gatekeeper:
         if answer.manifest is not None:
             self._refused.pop(key, None)
             signed = answer.manifest
-            return _Admitted(
+            return Admitted(
                 question=key, version=signed.version, downgrade_from=signed.downgrade_from
             )
         refused = Refused(answer.reason or Reason.SIGNATURE_INVALID, answer.message)
@@ -227,25 +237,41 @@ class Gatekeeper:
 
 
 def _fact(name: str) -> str:
-    return f"trust-app:{name}"
+    return f"trust-{name}"
+
+
+def _kind(spec: DesiredApp | DesiredFirmware) -> Kind:
+    return Kind.APP if isinstance(spec, DesiredApp) else Kind.FIRMWARE
+
+
+def _floor_name(spec: DesiredApp | DesiredFirmware) -> str:
+    """An app and a firmware of one name have a floor each; an app's is kept under its bare name."""
+    name = spec.manifest.name
+    return name if isinstance(spec, DesiredApp) else f"{Kind.FIRMWARE.value}:{name}"
 
 
 def _decode(held: _HeldRoot) -> Root:
     return decode_root(read(held.root, ROOT_TYPE).payload)
 
 
-def _question(spec: DesiredApp, root: bytes, now: int) -> Question:
+def _question(spec: DesiredApp | DesiredFirmware, root: bytes, now: int) -> Question:
+    blob = spec.module if isinstance(spec, DesiredApp) else spec.image
+    asks = (
+        capabilities(spec.manifest)
+        if isinstance(spec, DesiredApp)
+        else board_capabilities(spec.manifest.board)
+    )
     return Question(
         root=root,
         signature=spec.signature,
-        kind=Kind.APP,
+        kind=_kind(spec),
         name=spec.manifest.name,
-        digest=spec.module.digest,
-        size=spec.module.size,
+        digest=blob.digest,
+        size=blob.size,
         version=release_number(spec.manifest.version),
-        capabilities=capabilities(spec.manifest),
+        capabilities=asks,
         now=now,
-        files=signed_files(spec.files),
+        files=signed_files(spec.files) if isinstance(spec, DesiredApp) else UNSET,
     )
 
 

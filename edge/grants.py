@@ -8,7 +8,7 @@ from edge.errors import GrantError
 from edge.sandbox.setup import GpioGrant, HardwareGrant, I2CGrant, SerialGrant
 from edge.wire.manifest import Grant, GrantKind
 from edge.wire.messages import DesiredApp
-from hal.board import Board
+from hal.board import AttachingBoard, Board
 from hal.errors import HalError
 from hal.gpio import Direction, Edge, LineConfig, Pull
 from hal.i2c import check_address, parse_device_name
@@ -45,7 +45,7 @@ def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGran
     if grant.kind is GrantKind.SECRET:
         raise GrantError(f"grants.{name}: the cloud did not send the secret {resource!r}")
     base, address = _i2c(name, resource) if i2c else (resource, 0)
-    if base not in board.resources():
+    if base not in board.resources() and not _awaited(base, board):
         raise GrantError(
             f"grants.{name}: this board has no {base!r}; "
             f"it has: {', '.join(board.resources()) or 'nothing that can be granted'}"
@@ -61,6 +61,11 @@ def _grant(name: str, grant: Grant, resource: str, board: Board) -> HardwareGran
                 baudrate=grant.baudrate, parity=grant.parity, stopbits=grant.stopbits
             )
             return SerialGrant(lambda: board.open_serial(resource, serial))
+
+
+def _awaited(name: str, board: Board) -> bool:
+    """Whether it may hang off a microcontroller that is not there: then opening it tells."""
+    return isinstance(board, AttachingBoard) and board.awaits(name)
 
 
 def _i2c(name: str, resource: str) -> tuple[str, int]:

@@ -113,8 +113,9 @@ _SEVERITY = {logging.ERROR: 3, logging.CRITICAL: 3, logging.WARNING: 4}
 
 
 def collect(buffer: LogBuffer) -> None:
-    """From now on the agent's own log goes into `buffer`."""
-    root = logging.getLogger("edge")
-    root.handlers[:] = [_Collector(buffer)]
-    root.setLevel(logging.INFO)
-    root.propagate = False
+    """From now on the agent's own log goes into `buffer`, with that of its hardware."""
+    for name in ("edge", "hal"):
+        root = logging.getLogger(name)
+        root.handlers[:] = [_Collector(buffer)]
+        root.setLevel(logging.INFO)
+        root.propagate = False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from edge.attached import PREFIX
 from edge.boot import Boot
 from edge.logbuffer import LogBuffer
 from edge.secrets import SecretKeeper
@@ -18,19 +19,22 @@ from edge.store.errors import StoreError
 from edge.store.outbox import Outbox
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
+from edge.update.reconciler import FirmwareReconciler
 from edge.wire import limits
 from edge.wire.codec import (
     decode_app_spec,
     decode_app_status,
+    decode_firmware_spec,
     encode_app_status,
 )
 from edge.wire.errors import DecodeError
 from edge.wire.events import DesiredStep
+from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import AppState, AppStatus, DesiredApp, Entry, Hello, StatusItem
 
 VERSION = "0.1.0"
-APP = "app"
-"""The kind of desired object that is run; others are kept for a newer agent and reported as such."""
+APP, FIRMWARE = "app", "firmware"
+"""Kinds of desired objects; others are kept for a newer agent and reported as such."""
 _HELD = "held"
 
 _log = logging.getLogger(__name__)
@@ -43,7 +47,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str
     labels: Mapping[str, str]
     board: str
-    resources: Sequence[str]
 
 
 class _TimedOutbox:
@@ -79,10 +82,14 @@ class Node:
         self.logs = logs
         self.boot: Boot | None = None
         """This start of the board, where there is an image to tell it."""
+        self.firmware: FirmwareReconciler | None = None
+        """Who updates the microcontrollers, where there may be some."""
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
         self.proven: Callable[[str], None] = lambda _digest: None
         """Called on a thread with the digest of a module that runs well."""
+        self.resources: Callable[[], Sequence[str]] = list
+        """Names that can be granted now; any thread."""
         self.trust: Callable[[], tuple[int, bool]] = lambda: (0, False)
         """Version of the root of trust, and whether unsigned apps run."""
         self._store = store
@@ -90,7 +97,8 @@ class Node:
         self._kept: dict[str, tuple[AppState, int]] = {}
         self._logged: dict[str, tuple[AppState, str]] = {}
         self._changed = asyncio.Event()
-        self._refused: dict[str, str] = {}
+        self._refused: dict[tuple[str, str], str] = {}
+        """By kind and name: why it cannot be carried out."""
         supervisor.changed = self._status_changed
 
     def resume(self) -> set[str]:
@@ -105,9 +113,9 @@ class Node:
         for name in remembered.keys() | held:
             restarts = remembered[name].restarts if name in remembered else 0
             self._supervisor.remember(name, held=name in held, restarts=restarts)
-        wanted = self._wanted()
-        self._supervisor.want(wanted)
-        return set(wanted)
+        if self.firmware is not None:
+            self.firmware.resume()
+        return self._want()
 
     # --- the uplink's ports --------------------------------------------------------------------
 
@@ -124,7 +132,7 @@ class Node:
             revision=self._store.desired.revision,
             labels=dict(identity.labels),
             board=identity.board,
-            resources=list(identity.resources),
+            resources=list(self.resources()),
             root=self.trust()[0],
             unsigned=self.trust()[1],
         )
@@ -132,7 +140,7 @@ class Node:
     async def apply(self, step: DesiredStep) -> int:
         """Persist a step, then work towards it; raises BaseMismatchError."""
         await asyncio.to_thread(self._keep_step, step)
-        self._supervisor.want(self._wanted())
+        self._want()
         return step.revision
 
     def statuses(self) -> list[StatusItem]:
@@ -146,6 +154,8 @@ class Node:
         items.extend(self._refused_items())
         if self.boot is not None:
             items.extend(self.boot.items())
+        if self.firmware is not None:
+            items.extend(self.firmware.items())
         return items
 
     # --- what changes here ---------------------------------------------------------------------
@@ -197,19 +207,32 @@ class Node:
         """No secret reaches the disk unsealed; any thread."""
         self._store.desired.apply(self._secrets.seal_step(step))
 
-    def _wanted(self) -> dict[str, tuple[DesiredApp, int]]:
-        wanted: dict[str, tuple[DesiredApp, int]] = {}
+    def _want(self) -> set[str]:
+        """Hand on what the store says; the names of the apps wanted."""
+        apps: dict[str, tuple[DesiredApp, int]] = {}
+        firmware: dict[str, tuple[DesiredFirmware, int]] = {}
         self._refused.clear()
         for item in self._store.desired.items():
-            if item.kind != APP:
-                self._refused[item.name] = f"this agent ({VERSION}) knows no kind {item.kind!r}"
-                continue
             try:
-                wanted[item.name] = (decode_app_spec(item.spec), item.generation)
+                if item.kind == APP and item.name.startswith(PREFIX):
+                    self._refused[item.kind, item.name] = (
+                        f"names with {PREFIX} are of microcontrollers: give the app another"
+                    )
+                elif item.kind == APP:
+                    apps[item.name] = (decode_app_spec(item.spec), item.generation)
+                elif item.kind == FIRMWARE and self.firmware is not None:
+                    firmware[item.name] = (decode_firmware_spec(item.spec), item.generation)
+                else:
+                    text = f"this agent ({VERSION}) knows no kind {item.kind!r}"
+                    self._refused[item.kind, item.name] = text
             except DecodeError as error:
-                self._refused[item.name] = f"{error}; upgrade the agent ({VERSION})"
-                _log.error("%s: desired spec refused: %s", item.name, error)
-        return wanted
+                text = f"{error}; upgrade the agent ({VERSION})"
+                self._refused[item.kind, item.name] = text
+                _log.error("%s %s: desired spec refused: %s", item.kind, item.name, error)
+        self._supervisor.want(apps)
+        if self.firmware is not None:
+            self.firmware.want(firmware)
+        return set(apps)
 
     def _refused_items(self) -> list[StatusItem]:
         return [
@@ -221,12 +244,12 @@ class Node:
                     AppStatus(
                         state=AppState.FAILED,
                         reason="Unsupported",
-                        message=self._refused[item.name][: limits.TEXT_LIMIT],
+                        message=self._refused[item.kind, item.name][: limits.TEXT_LIMIT],
                     )
                 ),
             )
             for item in (self._store.desired.items() if self._refused else [])
-            if item.name in self._refused
+            if (item.kind, item.name) in self._refused
         ]
 
     def _held(self) -> set[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +183,10 @@ class SandboxWorkshop:
 
     def forget(self, name: str) -> None:
         """Drop the app's data directory and keys; its telemetry stays until the cloud has it."""
+        from shutil import rmtree  # noqa: PLC0415 - 0.1 MB, and most boards never lose an app
+
         self._replace(name, None)
-        shutil.rmtree(self._data / name, ignore_errors=True)
+        rmtree(self._data / name, ignore_errors=True)
         self._store.kv.drop(name)
 
     def sweep(self, wanted: set[str]) -> None:

@@ -49,6 +49,19 @@ def not_found(what: str, name: str, existing: Collection[str]) -> ResourceNotFou
 
 
 @runtime_checkable
+class AttachingBoard(Board, Protocol):
+    """A board with parts that come and go. Any thread may call."""
+
+    def attach(self) -> None:
+        """Look for what is attached from now on; once."""
+        ...
+
+    def awaits(self, name: str) -> bool:
+        """Whether a name that `resources` lacks may be of a part that was not met yet."""
+        ...
+
+
+@runtime_checkable
 class DrivenBoard(Board, Protocol):
     """A board with simulated parts, which can be driven and observed. Any thread may call."""
 

@@ -74,6 +74,20 @@ class SerialEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """linux: the port's node."""
 
 
+class McuEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[mcu.NAME]`: a microcontroller with our firmware on a serial line."""
+
+    device: str | None = None
+    """The port's node; without it, it is looked for by what USB knows of it."""
+    usb: str | None = None
+    """Vendor and product: `2e8a:000a`."""
+    serial_number: str | None = None
+    baudrate: Annotated[int, Meta(ge=1200, le=4_000_000)] = 115_200
+    """Of a UART; USB has none."""
+    config: dict[str, Any] | None = None
+    """What it shall do by itself; docs/firmware.md says what there is. Absent: what it holds stays."""
+
+
 class BoardFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file; `kind` is that of parts that name none."""
 
@@ -82,6 +96,7 @@ class BoardFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gpio: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     i2c: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     serial: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    mcu: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     test: dict[str, Any] = field(default_factory=dict[str, Any])
     """Of `skerry app test`; a board has no use for it."""
 
@@ -110,7 +125,11 @@ def make_board(tables: Mapping[str, Any], directory: Path) -> Board:
     gpio = {name: _entry(raw, GpioEntry, "gpio", name) for name, raw in file.gpio.items()}
     buses = {name: _entry(raw, BusEntry, "i2c", name) for name, raw in file.i2c.items()}
     ports = {name: _entry(raw, SerialEntry, "serial", name) for name, raw in file.serial.items()}
+    mcus = {name: _entry(raw, McuEntry, "mcu", name) for name, raw in file.mcu.items()}
     _refuse_duplicates([*gpio, *buses, *ports])
+    for name in (*gpio, *buses, *ports):
+        if name.partition(".")[0] in mcus:
+            raise BoardFileError(f"{name}: a name that begins so is of mcu.{name.split('.')[0]}")
     builder = _Builder(file, directory)
     for name, line in gpio.items():
         builder.add_line(name, line)
@@ -118,7 +137,30 @@ def make_board(tables: Mapping[str, Any], directory: Path) -> Board:
         builder.add_bus(name, bus)
     for name, port in ports.items():
         builder.add_port(name, port)
-    return builder.board()
+    return _with_attached(builder.board(), mcus)
+
+
+def _with_attached(own: Board, mcus: Mapping[str, McuEntry]) -> Board:
+    """The board with its microcontrollers."""
+    if not mcus:
+        return own
+    from hal.composite import Part, composite  # noqa: PLC0415 - most boards have none
+    from hal.link.attach import attached  # noqa: PLC0415
+    from hal.link.find import Where  # noqa: PLC0415
+
+    parts = [Part.of(own)]
+    for name, entry in mcus.items():
+        device = None if entry.device is None else Path(entry.device)
+        try:
+            board = attached(
+                name, Where(device, entry.usb, entry.serial_number), entry.baudrate, entry.config
+            )
+        except BoardFileError as fault:
+            for part in parts:
+                part.board.close()
+            raise BoardFileError(f"mcu.{name}.{fault}") from fault
+        parts.append(Part(board, board.owns))
+    return composite(own.name, parts)
 
 
 class _Builder:
@@ -194,9 +236,9 @@ class _Builder:
         linux = LinuxBoard(LinuxConfig(name, self._lines, self._buses, self._ports))
         if self._sim is None:
             return linux
-        from hal.sim.hybrid import HybridBoard  # noqa: PLC0415
+        from hal.composite import Part, composite  # noqa: PLC0415
 
-        return HybridBoard(self._sim, linux)
+        return composite(name, [Part.of(self._sim), Part.of(linux)])
 
     def _kind(self, kind: Kind | None) -> Kind:
         return kind or self._file.kind

@@ -7,6 +7,7 @@ HalError
 ├── PinDirectionError (ValueError)       wrote an input
 ├── BusError (OSError)                   the transaction failed on the wire
 │   ├── NoDeviceError                    nothing acknowledged the address (ENXIO)
+│   ├── DeviceGoneError                  the microcontroller it hangs off is not there (ENODEV)
 │   └── BusTimeoutError (TimeoutError)   the bus did not finish in time
 ├── ClosedError (ValueError)             used after close()
 ├── DriveError (ValueError)              a simulated board cannot be driven that way
@@ -40,6 +41,13 @@ class BusError(HalError, OSError):
 
 class NoDeviceError(BusError):
     """Nothing acknowledged the address."""
+
+
+class DeviceGoneError(BusError):
+    """The microcontroller that the hardware hangs off is unplugged, without power or restarting.
+
+    Try again after it is back; what was under way may or may not have been done.
+    """
 
 
 class BusTimeoutError(BusError, TimeoutError):

@@ -15,8 +15,9 @@ VIRTUAL = ("virtio_blk", "virtio_net", "virtio_rng", "i6300esb")
 RASPBERRY = (
     *("bcm2835", "sdhci_iproc", "phy_generic", "dwc2", "i2c_bcm2835", "bcm2835_wdt"),
     *("smsc95xx", "lan78xx", "cdc_ether", "rndis_host"),
+    "cdc_acm",
 )
-"""Both SD controllers, USB (which waits ten seconds for a driver of its phy), and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter."""
+"""Both SD controllers, USB (which waits ten seconds for a driver of its phy), and the network of a Pi 3, a Pi 3 B+, and of QEMU's USB adapter; last, a microcontroller with USB of its own."""
 
 _DEPENDS = re.compile(rb"(?<=\0)depends=([^\0]*)\0")
 

@@ -4,17 +4,14 @@ A slot is read-only, so bytecode that is not in it would be made anew at every s
 out: they double the size, and a traceback still names file and line.
 """
 
-import importlib.util
-import marshal
 import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from boards.image.errors import BuildError
+from boards.image.bytecode import VERSION, compile_tree
+from boards.image.cuts import cut_library
 from boards.packages import Package
 
-VERSION = "3.11"
 _UNUSED = """
     test unittest idlelib lib2to3 distutils ensurepip venv pydoc_data turtledemo tkinter
     curses dbm sqlite3 wsgiref xmlrpc xml __phello__ multiprocessing turtle pydoc doctest pdb
@@ -23,15 +20,14 @@ _UNUSED = """
     _pyio _pydecimal _aix_support _osx_support _bootsubprocess _distutils_system_mod cProfile
     profile pstats trace tabnanny pyclbr modulefinder asynchat asyncore xdrlib nturl2path
     crypt shelve mailcap symtable sched statistics plistlib sitecustomize __hello__ msilib
+    bz2 lzma _compression
 """
 UNUSED = frozenset(_UNUSED.split())
 """Packages and modules of the standard library that nothing on a board imports."""
 UNUSED_NATIVE = ("_codecs_", "_curses", "_dbm", "_sqlite3", "_test", "_xx", "xx", "nis", "audioop",
     "ossaudiodev", "readline", "_ctypes_test", "_multibytecodec", "_crypt", "_lsprof", "_tkinter",
-    "_multiprocessing", "_posixshmem")  # fmt: skip
+    "_multiprocessing", "_posixshmem", "_bz2", "_lzma", "_decimal", "_uuid")  # fmt: skip
 """Beginnings of extension modules left out; with them go a dozen libraries."""
-_UNCHECKED_HASH = 0b01
-"""Flag word of a .pyc that is never compared with its source (PEP 552)."""
 
 
 def lay_out(packages: Iterable[tuple[Package, Path]], root: Path) -> None:
@@ -45,27 +41,8 @@ def lay_out(packages: Iterable[tuple[Package, Path]], root: Path) -> None:
         source = place / "usr/lib" / f"python{VERSION}"
         if source.is_dir():
             _copy(source, library)
+    cut_library(library)
     compile_tree(library, f"/usr/lib/python{VERSION}")
-
-
-def compile_tree(tree: Path, shown: str) -> None:
-    """Turn every `.py` below `tree` into a `.pyc` in its place; `shown` is its name on the board.
-
-    Asserts and docstrings go, as under `-OO`. Needs the board's version of Python here.
-    """
-    if f"{sys.version_info.major}.{sys.version_info.minor}" != VERSION:
-        raise BuildError(f"images are built with Python {VERSION}: its bytecode goes into them")
-    for source in sorted(tree.rglob("*.py")):
-        name = f"{shown}/{source.relative_to(tree)}"
-        code = compile(source.read_bytes(), name, "exec", dont_inherit=True, optimize=2)
-        source.with_suffix(".pyc").write_bytes(_pyc(marshal.dumps(code), source.read_bytes()))
-        source.unlink()
-
-
-def _pyc(code: bytes, source: bytes) -> bytes:
-    magic = importlib.util.MAGIC_NUMBER
-    flags = _UNCHECKED_HASH.to_bytes(4, "little")
-    return magic + flags + importlib.util.source_hash(source) + code
 
 
 def _copy(source: Path, target: Path) -> None:

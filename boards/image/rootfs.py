@@ -6,6 +6,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from boards.image import python
+from boards.image.bytecode import compile_tree
+from boards.image.cuts import cut_wheels
 from boards.image.elf import AARCH64, read_elf
 from boards.image.errors import ForeignError
 from boards.image.prune import prune_bindings
@@ -88,13 +90,14 @@ def build_root(
     for wheel in wheel_files.values():
         unpack(wheel, site)
     prune_bindings(site)
+    cut_wheels(site)
     add_agent(site)
     for script in ("start.py", "configure.py"):
         shutil.copyfile(FILES / script, site / script)
     (site / "boards").mkdir()
     for module in _SHARED:
         shutil.copyfile(FILES.parent.parent / module, site / "boards" / module)
-    python.compile_tree(site, f"/{SITE}")
+    compile_tree(site, f"/{SITE}")
     used.add(_take(packages, "bin/busybox", root / "usr/bin/busybox"))
     programs = _PROGRAMS if wifi_firmware is None else _PROGRAMS | _WIFI_PROGRAMS
     for name, data in (wifi_firmware or {}).items():

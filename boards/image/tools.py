@@ -19,7 +19,9 @@ PACKAGES: Mapping[str, str] = {
 COMPILER: Mapping[str, str] = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "aarch64-linux-gnu-ld": "binutils-aarch64-linux-gnu",
+    "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
 }
+"""The cross compiler, and the C library's headers, which it only recommends."""
 SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Where they are looked for: a person's PATH often lacks the directories for root's programs."""
 TIMEOUT = 1800
@@ -27,7 +29,7 @@ TIMEOUT = 1800
 
 
 def need(programs: Mapping[str, str], say: Say) -> None:
-    """Have every program; root gets what is missing, others the command that installs it."""
+    """Have every program, or file with a path; root gets what is missing, others the command that installs it."""
     missing = sorted({package for name, package in programs.items() if not _found(name)})
     if not missing:
         return
@@ -70,4 +72,6 @@ def run(
 
 
 def _found(program: str) -> bool:
+    if program.startswith("/"):
+        return Path(program).exists()
     return shutil.which(program, path=SEARCH) is not None

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from boards import provenance
 from boards.compile.compiler import add_compiled
-from boards.image import python, sbom
+from boards.image import sbom
 from boards.image.agent import add_sources
 from boards.image.build import PROJECT, REQUIREMENTS, VERSION
+from boards.image.bytecode import compile_tree
+from boards.image.cuts import cut_wheels
 from boards.image.prune import prune_bindings
 from boards.image.rootfs import LOADER, SITE, check_programs
 from boards.image.wheels import unpack, wheels
@@ -106,13 +108,14 @@ def _lay_out(
         unpack(wheel, site)
         _add_licences(wheel, tree / _DOC / "licences" / name)
     prune_bindings(site)
+    cut_wheels(site)
     if compiled:
         (headers,) = unpacked("headers", read_lock(), cache, say).values()
         add_compiled(PROJECT, headers, cache, site, say)
     else:
         add_sources(PROJECT, site)
     shutil.copyfile(FILES / "start.py", site / "start.py")
-    python.compile_tree(site, f"/{SITE}")
+    compile_tree(site, f"/{SITE}")
     for source, target in _PLACED.items():
         (tree / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(FILES / source, tree / target)

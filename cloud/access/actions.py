@@ -79,7 +79,7 @@ def _object(verb: str, match: re.Match[str], asked: _Query) -> Action:
     node = ""
     if kind == "nodes":
         node = name
-    elif kind == "appinstances":
+    elif kind in {"appinstances", "firmwareinstances"}:
         node = name.partition(".")[2] if name else _field(asked, "spec.node")
     namespace = "" if kind in _CLUSTER_KINDS else match["namespace"]
     return Action(verb, kind + (match["sub"] or ""), namespace, name, node)

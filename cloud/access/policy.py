@@ -97,6 +97,8 @@ _SEEN = (
     "nodes",
     "apps",
     "appinstances",
+    "firmwares",
+    "firmwareinstances",
     "namespaces",
     "artifacts",
     "telemetry",
@@ -112,7 +114,7 @@ BUILT_IN: Mapping[str, tuple[Rule, ...]] = {
     "viewer": (Rule(READ, _SEEN),),
     "operator": (
         Rule(READ, (*_SEEN, "roles", "rolebindings", "users", "serviceaccounts")),
-        Rule(WRITE, ("apps", "artifacts", "secrets")),
+        Rule(WRITE, ("apps", "firmwares", "artifacts", "secrets")),
         Rule(("update", "patch", "delete"), ("nodes",)),
         Rule(("create", "delete"), ("jointokens", "joinrequests", "identities")),
     ),

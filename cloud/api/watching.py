@@ -47,7 +47,7 @@ async def stream(  # noqa: PLR0913 - the parameters of the request
     except StatusError as error:
         yield _line("ERROR", to_status(error))
     finally:
-        objects.stop(kind.type, watch)
+        objects.stop(watch)
 
 
 async def _follow(

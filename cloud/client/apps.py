@@ -1,19 +1,16 @@
 """`skerry app push` and `deploy`: from a built app to nodes that run it."""
 
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cloud.client import output
 from cloud.client.api import Client, Json
 from cloud.client.built import Built, load
-from cloud.client.errors import ClientError, InputError
-from cloud.client.registry import Reference, app_manifest, digest_of, push, signatures
-from cloud.client.signing import sign_app
+from cloud.client.carrying import carry, pairs, pin
+from cloud.client.registry import Reference, app_artifact, push_signed
+from cloud.client.signing import app_statement, sign
 
 
 def push_app(args: Namespace) -> None:
@@ -33,25 +30,16 @@ def deploy(args: Namespace) -> None:
         directory = Path(args.app)
         if directory.is_dir():
             reference, digest = push_built(client, load(directory), None, args)
-            pinned: Json = {"digest": digest, "reference": None}
+            pinned = {"digest": digest, "reference": None}
         else:
             reference = Reference.parse(args.app)
-            is_digest = reference.version.startswith("sha256:")
-            new, old = ("digest", "reference") if is_digest else ("reference", "digest")
-            pinned = {new: reference.version, old: None}
+            pinned = pin(reference)
         name = args.name or reference.repository.rsplit("/", 1)[-1]
         body = app_body(name, {"repository": reference.repository, **pinned}, args)
         if args.selector:
             labels = pairs(args.selector.split(","), "--selector")
             body["spec"]["selector"] = {"matchLabels": labels}
-        found, verb = client.apply(body)
-        if not args.wait:
-            _say(f"app/{name} {verb}", args)
-            return
-        _say(f"app/{name} {verb}; waiting up to {args.timeout:g} s for it to run", args)
-        found = _wait(client, name, found["metadata"]["generation"], args.timeout)
-    if args.output != "table":
-        output.show(found, args.output)
+        carry(client, body, args)
 
 
 def push_built(
@@ -60,23 +48,11 @@ def push_built(
     """Sign and push an app; where it is then, and the digest that pins it."""
     version = tag or app.manifest.version.replace("+", "_")
     reference = Reference.parse(f"{app.manifest.name}:{version}")
-    body = app_manifest(app.manifest_json, app.module, app.files)
-    held = signatures(client, reference.repository, digest_of(body))
-    signature = sign_app(client, app, held, args)
-    with tqdm(
-        total=len(app.manifest_json) + len(app.module) + len(app.files),
-        unit="B",
-        unit_scale=True,
-        desc=f"push {reference.repository}:{reference.version}",
-        disable=quiet or None,  # None: quiet when not a terminal
-    ) as bar:
-        digest = push(
-            *(client, reference, app.manifest_json, app.module),
-            lambda sent, _: bar.update(sent - bar.n),
-            files=app.files,
-            signature=signature,
-        )
-    return reference, digest
+    made = app_artifact(app.manifest_json, app.module, app.files)
+    statement = app_statement(app, args)
+    return reference, push_signed(
+        client, reference, made, lambda held: sign(client, statement, held, args), quiet=quiet
+    )
 
 
 def app_body(name: str, artifact: Json, args: Namespace) -> Json:
@@ -94,17 +70,6 @@ def app_body(name: str, artifact: Json, args: Namespace) -> Json:
     }
 
 
-def pairs(texts: list[str], option: str) -> dict[str, str]:
-    """`["a=1"]` → `{"a": "1"}`; raises InputError naming the option."""
-    found: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise InputError(f"{option}: {text!r} is not NAME=VALUE")
-        found[key] = value
-    return found
-
-
 def _scalar(text: str) -> Any:
     """A twin value as typed: numbers and booleans as such, everything else as text."""
     try:
@@ -112,32 +77,3 @@ def _scalar(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, bool | int | float | str) else text
-
-
-def _wait(client: Client, name: str, generation: int, timeout: float) -> Json:
-    """The App once every selected node runs it; raises ClientError when it stops short."""
-    last = ""
-    for app in client.watch("apps", fields=f"metadata.name={name}", timeout=timeout):
-        status = app.get("status", {})
-        if status.get("observedGeneration", 0) < generation:
-            continue
-        line = (
-            f"  {status.get('updated', 0)}/{status.get('selected', 0)} updated, "
-            f"{status.get('running', 0)} running, {status.get('ready', 0)} ready"
-        )
-        if line != last:
-            print(line, file=sys.stderr)
-            last = line
-        conditions = {c["type"]: c for c in status.get("conditions", [])}
-        degraded = conditions.get("Degraded", {})
-        if degraded.get("status") == "True":
-            raise ClientError(f"app/{name}: {degraded.get('reason')}: {degraded.get('message')}")
-        if conditions.get("Available", {}).get("status") == "True":
-            return app
-    raise ClientError(
-        f"app/{name}: not ready after {timeout:g} s; see `skerry describe app {name}`"
-    )
-
-
-def _say(text: str, args: Namespace) -> None:
-    print(text, file=sys.stdout if args.output == "table" else sys.stderr)

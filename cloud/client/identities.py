@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloud.client import output
 from cloud.client.api import Client
-from cloud.client.apps import pairs
+from cloud.client.carrying import pairs
 from cloud.client.errors import InputError
 
 ROOT = "/apis/identity.skerry.dev/v1alpha1"

@@ -24,6 +24,7 @@ def init(args: Namespace) -> None:
         ("--root-keys", args.root_keys),
         ("--app-keys", args.app_keys),
         ("--image-keys", args.image_keys),
+        ("--firmware-keys", args.firmware_keys),
     ):
         if not 1 <= count <= KEYS_LIMIT:
             raise InputError(f"{option}: {count} is not from 1 to {KEYS_LIMIT}")
@@ -34,11 +35,13 @@ def init(args: Namespace) -> None:
         ROOT_ROLE: ring.new_keys(args.root_keys),
         "app": ring.new_keys(args.app_keys),
         "image": ring.new_keys(args.image_keys),
+        "firmware": ring.new_keys(args.firmware_keys),
     }
     thresholds = {
         ROOT_ROLE: args.root_threshold,
         "app": args.app_threshold,
         "image": args.image_threshold,
+        "firmware": args.firmware_threshold,
     }
     roles = {role: ([key.public for key in keys], thresholds[role]) for role, keys in made.items()}
     data = ring.publishable(new_root(1, _expiry(args.days), roles), made[ROOT_ROLE])

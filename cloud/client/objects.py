@@ -14,6 +14,14 @@ from cloud.client.errors import InputError
 DOCUMENT_LIMIT = 1 << 20
 """Bytes of a file given to `apply`; the API takes no larger body."""
 
+_TITLES = {"appinstances": "Instances", "firmwareinstances": "Firmware"}
+_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "App": ("skerry.dev/app", ("appinstances",)),
+    "Firmware": ("skerry.dev/firmware", ("firmwareinstances",)),
+    "Node": ("skerry.dev/node", ("appinstances", "firmwareinstances")),
+}
+"""What belongs to an object of a kind, and the label that says so."""
+
 
 def get(args: Namespace) -> None:
     """Show one object or a list."""
@@ -35,17 +43,14 @@ def describe(args: Namespace) -> None:
     """Show an object in full, with what belongs to it."""
     with Client(args.cloud) as client:
         found = client.get(args.kind, args.name)
-        label = {"App": "skerry.dev/app", "Node": "skerry.dev/node"}.get(found["kind"])
-        parts = (
-            client.list("appinstances", selector=f"{label}={args.name}", table=True)
-            if label
-            else None
-        )
+        label, kinds = _PARTS.get(found["kind"], ("", ()))
+        parts = [client.list(kind, selector=f"{label}={args.name}", table=True) for kind in kinds]
     for line in described(found):
         print(line)
-    if parts is not None and parts.get("rows"):
-        print("\nInstances:")
-        output.show_table(parts, wide=True)
+    for kind, table in zip(kinds, parts, strict=True):
+        if table.get("rows"):
+            print(f"\n{_TITLES[kind]}:")
+            output.show_table(table, wide=True)
 
 
 def delete(args: Namespace) -> None:

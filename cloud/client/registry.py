@@ -1,4 +1,4 @@
-"""Pushes apps and images to an OCI registry: blobs, then the manifest that names them.
+"""Pushes apps, firmware and images to an OCI registry: blobs, then the manifest that names them.
 
 Distribution spec v1.1. Blobs that the registry has are not sent again; large ones go in chunks, so
 that progress is true and an interrupted push can be repeated cheaply.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import httpx
+from tqdm import tqdm
 
 from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.errors import InputError, RefusedError
@@ -24,6 +25,9 @@ from cloud.registry.media import (
     COSE_TYPE,
     EMPTY_TYPE,
     FILES_TYPE,
+    FIRMWARE_CONFIG_TYPE,
+    FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_TYPE,
     MODULE_TYPE,
     OCI_MANIFEST,
     ROOT_TYPE,
@@ -91,39 +95,92 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An artifact to push: our manifest of it as JSON, and its layers."""
+
+    artifact_type: str
+    config_type: str
+    config: bytes
+    layers: tuple[tuple[str, bytes], ...]
+    """Media type and content of each."""
+    shared: bool = False
+    """Its first layer is a runtime that many artifacts have."""
+
+    @property
+    def oci(self) -> bytes:
+        """Its OCI manifest; equal content has equal bytes."""
+        return _manifest(
+            self.artifact_type,
+            _held(self.config_type, self.config).descriptor(),
+            *(_held(*layer).descriptor() for layer in self.layers),
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is pushed."""
+        return len(self.config) + sum(len(content) for _, content in self.layers)
+
+
+def app_artifact(manifest_json: bytes, module: bytes, files: bytes = b"") -> Made:
+    """An app: its AppManifest, its wasm, and the files that this runs when it is a runtime."""
+    layers = ((MODULE_TYPE, module), *([(FILES_TYPE, files)] if files else []))
+    return Made(ARTIFACT_TYPE, CONFIG_TYPE, manifest_json, layers, shared=bool(files))
+
+
+def firmware_artifact(manifest_json: bytes, image: bytes) -> Made:
+    """A firmware: its FirmwareManifest, its image."""
+    layers = ((FIRMWARE_IMAGE_TYPE, image),)
+    return Made(FIRMWARE_TYPE, FIRMWARE_CONFIG_TYPE, manifest_json, layers)
+
+
 def app_manifest(manifest_json: bytes, module: bytes, files: bytes = b"") -> bytes:
-    """The OCI manifest of an app; equal content has equal bytes."""
-    return _manifest(
-        ARTIFACT_TYPE,
-        _held(CONFIG_TYPE, manifest_json).descriptor(),
-        *(layer.descriptor() for layer in _layers(module, files)),
-    )
+    """The OCI manifest of an app."""
+    return app_artifact(manifest_json, module, files).oci
 
 
 def push(
     client: Client,
     reference: Reference,
-    manifest_json: bytes,
-    module: bytes,
+    made: Made,
     progress: Progress = lambda _sent, _total: None,
     *,
-    files: bytes = b"",
     signature: bytes = b"",
 ) -> str:
-    """Push an app (its AppManifest as JSON, its wasm) under a tag; the manifest's digest.
+    """Push an app or a firmware under a tag; the OCI manifest's digest.
 
-    With `files` the module is a runtime that many apps share: it lies in a repository of its own
-    too, and is sent only when it is not there. The signature goes first: an App that waits for
-    this tag never sees it unsigned.
+    What is shared is sent only when the registry has it nowhere. The signature goes first: an object
+    that waits for this tag never sees it unsigned.
     """
-    body = app_manifest(manifest_json, module, files)
     if signature:
-        _push_signature(client, reference.repository, body, signature)
-    config = _held(CONFIG_TYPE, manifest_json)
-    layers = _layers(module, files)
-    if files and not _exists(client, reference.repository, layers[0].digest):
+        _push_signature(client, reference.repository, made.oci, signature)
+    config, layers = _held(made.config_type, made.config), [_held(*each) for each in made.layers]
+    if made.shared and not _exists(client, reference.repository, layers[0].digest):
         _share_runtime(client, reference.repository, layers[0])
-    return push_artifact(client, reference, ARTIFACT_TYPE, config, layers, progress)
+    return push_artifact(client, reference, made.artifact_type, config, layers, progress)
+
+
+def push_signed(
+    client: Client,
+    reference: Reference,
+    made: Made,
+    sign: Callable[[bytes], bytes],
+    *,
+    quiet: bool = False,
+) -> str:
+    """Push it with a bar, signed by `sign`, which is given the signatures that are there."""
+    held = signatures(client, reference.repository, digest_of(made.oci))
+    signature = sign(held)
+    with tqdm(
+        total=made.size,
+        unit="B",
+        unit_scale=True,
+        desc=f"push {reference.repository}:{reference.version}",
+        disable=quiet or None,  # None: quiet when not a terminal
+    ) as bar:
+        return push(
+            client, reference, made, lambda sent, _: bar.update(sent - bar.n), signature=signature
+        )
 
 
 def push_artifact(
@@ -196,11 +253,6 @@ def _push_signature(client: Client, repository: str, signed: bytes, signature: b
     subject = {"mediaType": OCI_MANIFEST, "digest": digest_of(signed), "size": len(signed)}
     carrier = _manifest(SIGNATURE_TYPE, empty.descriptor(), layer.descriptor(), subject=subject)
     _put(client, repository, signature_tag(digest_of(signed)), carrier)
-
-
-def _layers(module: bytes, files: bytes) -> list[Blob]:
-    held = [_held(MODULE_TYPE, module)]
-    return [*held, _held(FILES_TYPE, files)] if files else held
 
 
 def _share_runtime(client: Client, repository: str, runtime: Blob) -> None:

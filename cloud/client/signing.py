@@ -1,9 +1,9 @@
-"""Signs an app on the desk before it is pushed."""
+"""Signs an app or a firmware on the desk before it is pushed."""
 
 import sys
 from argparse import Namespace
 
-from msgspec import UNSET
+from msgspec import structs
 
 from cloud.client.api import Client
 from cloud.client.built import Built
@@ -18,38 +18,43 @@ from edge.trust.manifest import (
     ArtifactManifest,
     Kind,
     SignedFiles,
+    board_capabilities,
     capabilities,
     encode_manifest,
     release_number,
 )
 from edge.trust.signed import Signed, read
 from edge.trust.signing import with_signatures
+from edge.wire.firmware import FirmwareManifest
+from edge.wire.manifest import AppManifest
 
 DAY = 86_400
 
 
-def sign_app(client: Client, app: Built, held: bytes, args: Namespace) -> bytes:
-    """The app's signatures, those it has (`held`) and ours; nothing when it is not to be signed.
+def sign(client: Client, statement: ArtifactManifest, held: bytes, args: Namespace) -> bytes:
+    """An artifact's signatures, those it has (`held`) and ours; nothing when it is not to be signed.
 
     Signs when keys are there, unless told otherwise. Publishes roots that the cloud lacks.
     """
     ring = Keyring(args.keys)
+    role = statement.kind.value
     if args.sign is False:
         return held
     if not ring.exists:
         _check_unsigned(client, ring, demanded=bool(args.sign))
         return held
     root = ring.root()
-    keys = ring.signing_keys(root, Kind.APP.value)
+    keys = ring.signing_keys(root, role)
     if not keys:
+        remedy = "bring one" if root.keys_of(role) else f"`skerry keys rotate {role}` makes one"
         raise InputError(
-            f"{ring.directory}: no app key is here; bring one, or push with --no-sign"
+            f"{ring.directory}: no {role} key is here; {remedy}, or push with --no-sign"
         )
     publish_roots(client, ring)
-    payload = encode_manifest(_statement(app, args))
+    payload = encode_manifest(statement)
     before = _same_statement(held, payload)
     signed = with_signatures(Signed(payload, before), keys, MANIFEST_TYPE)
-    missing = root.roles[Kind.APP.value].threshold - len(signed.envelopes)
+    missing = root.roles[role].threshold - len(signed.envelopes)
     if missing > 0:
         print(
             f"signed by {len(signed.envelopes)}; {missing} more must push it before a node runs it",
@@ -58,25 +63,44 @@ def sign_app(client: Client, app: Built, held: bytes, args: Namespace) -> bytes:
     return signed.to_bytes()
 
 
-def _statement(app: Built, args: Namespace) -> ArtifactManifest:
+def app_statement(app: Built, args: Namespace) -> ArtifactManifest:
+    """What is signed of an app; raises InputError."""
+    found = _statement(Kind.APP, app.manifest, app.module, capabilities(app.manifest), args)
+    if not app.files:
+        return found
+    files = SignedFiles(digest=digest_of(app.files), size=len(app.files))
+    return structs.replace(found, files=files)
+
+
+def firmware_statement(
+    manifest: FirmwareManifest, image: bytes, args: Namespace
+) -> ArtifactManifest:
+    """What is signed of a firmware; raises InputError."""
+    return _statement(Kind.FIRMWARE, manifest, image, board_capabilities(manifest.board), args)
+
+
+def _statement(
+    kind: Kind,
+    manifest: AppManifest | FirmwareManifest,
+    content: bytes,
+    asks: list[str],
+    args: Namespace,
+) -> ArtifactManifest:
     try:
-        version = release_number(app.manifest.version)
+        version = release_number(manifest.version)
         downgrade = release_number(args.downgrade_from) if args.downgrade_from else None
     except MalformedError as error:
         raise InputError(str(error)) from None
     days = args.sign_days
     return ArtifactManifest(
-        digest=digest_of(app.module),
-        size=len(app.module),
-        kind=Kind.APP,
-        name=app.manifest.name,
+        digest=digest_of(content),
+        size=len(content),
+        kind=kind,
+        name=manifest.name,
         version=version,
-        capabilities=capabilities(app.manifest),
+        capabilities=asks,
         expires=int(utc_now().timestamp()) // DAY * DAY + days * DAY if days else None,
         downgrade_from=downgrade,
-        files=SignedFiles(digest=digest_of(app.files), size=len(app.files))
-        if app.files
-        else UNSET,
     )
 
 

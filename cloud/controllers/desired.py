@@ -3,31 +3,18 @@
 Everything that can be known wrong before a node is touched is found here.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import structs
 
-from cloud.errors import CloudError
-from cloud.kinds.app import App, AppSpec, merged
+from cloud.controllers.craft import SpecError
+from cloud.kinds.app import AppSpec, merged
 from cloud.kinds.secret import Secret, digest_of
 from cloud.vault import PREFIX
 from edge.wire.manifest import AppManifest, GrantKind, TwinProperty, TwinType
 from edge.wire.messages import DesiredApp, Files, GrantedSecret, Module, Scalar
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-class SpecError(CloudError, ValueError):
-    """The spec does not fit the artifact; `reason` is one word for a condition."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 class Resolved(Protocol):
@@ -79,22 +66,6 @@ def desired_app(
         secrets=_granted(spec, manifest, secrets),
         signature=resolved.signature,
     )
-
-
-def same_version(one: DesiredApp, other: DesiredApp) -> bool:
-    """Whether going from one to the other restarts nothing: they differ in the twin at most."""
-    return _encode(structs.replace(one, twin={})) == _encode(structs.replace(other, twin={}))
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal as JSON: unlike `==`, 1, 1.0 and true are three values."""
-    return _encode(one) == _encode(other)
-
-
-def attempt_of(app: App, desired: DesiredApp) -> str:
-    """Names one try of a change: another version or another way to roll it out is another try."""
-    content = _encode((structs.replace(desired, twin={}), app.spec.rollout))
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def fitting_twin(manifest: AppManifest, twin: Mapping[str, Scalar]) -> dict[str, Scalar]:

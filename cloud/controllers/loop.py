@@ -179,4 +179,4 @@ async def _follow_once(
             for event in await watch.take():
                 on_event(event)
     finally:
-        objects.stop(kind, watch)
+        objects.stop(watch)

@@ -1,7 +1,7 @@
-"""How a change of an App moves through its nodes. Pure: `plan_rollout` decides, nothing happens.
+"""How a change moves through the nodes of an App or a Firmware. Pure: `plan_rollout` only decides.
 
 Rules
-- A node that is offline is not touched: it keeps its version, takes no place in the window, and
+- A node that is offline (or lacks what the change is for) is not touched: it keeps its version, takes no place in the window, and
   is a candidate like any other once it is back.
 - The first `canaries` nodes change before all others, and one of them failing stops the attempt:
   a broken version reaches no more nodes. As soon as they are ready the others follow.
@@ -12,42 +12,26 @@ Rules
   good: no further node changes, and those that failed go back to what was ready on them before.
   A node that never had a ready version keeps the failed one.
 - Another version or other rollout settings are another attempt and start afresh.
-- Twin values go to every instance at once; an older version gets those it understands.
+- What changes without a rollout, as twin values do, goes to every instance at once.
+- What is another version, what is good and what has failed, the craft says.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any, Generic
 
 from msgspec import structs
 
-from cloud.controllers.desired import attempt_of, fitting_twin, same, same_version
+from cloud.controllers.craft import Craft, N, W, owner, same
 from cloud.controllers.selecting import selects
 from cloud.controllers.summary import Tally, summarize
-from cloud.kinds.app import App, AppStatus, NodeFailure
-from cloud.kinds.appinstance import (
-    AppInstance,
-    AppInstanceSpec,
-    FailedAttempt,
-    instance_name,
-)
-from cloud.kinds.meta import (
-    API_VERSION,
-    LABEL_APP,
-    LABEL_NODE,
-    Metadata,
-    OwnerReference,
-    find_condition,
-)
-from cloud.kinds.node import READY, Node, is_ready
-from edge.wire.manifest import RestartPolicy
-from edge.wire.messages import AppState, DesiredApp
+from cloud.kinds.meta import find_condition
+from cloud.kinds.node import READY, Node
+from cloud.kinds.work import FailedAttempt, NodeFailure, Work, WorkStatus
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-ENDED_BADLY = frozenset(
-    {AppState.TRAPPED, AppState.OUT_OF_BUDGET, AppState.OUT_OF_MEMORY, AppState.HUNG}
-)
 
 
 class Phase(Enum):
@@ -65,40 +49,45 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Generic[N]):
     """What to do; `status` is to be written before anything else, so that a stop is remembered."""
 
-    status: AppStatus
-    create: list[AppInstance] = field(default_factory=list[AppInstance])
-    update: list[AppInstance] = field(default_factory=list[AppInstance])
-    delete: list[AppInstance] = field(default_factory=list[AppInstance])
+    status: WorkStatus
+    create: list[N] = field(default_factory=list[N])
+    update: list[N] = field(default_factory=list[N])
+    delete: list[N] = field(default_factory=list[N])
     again: timedelta | None = None
     """When time alone will change the plan."""
 
 
+@dataclass(frozen=True)
+class Change(Generic[W, N]):
+    """What is rolled out."""
+
+    craft: Craft[W, N]
+    work: W
+    desired: Any
+
+
 def plan_rollout(
-    app: App,
-    desired: DesiredApp,
-    nodes: Sequence[Node],
-    instances: Sequence[AppInstance],
-    now: datetime,
-) -> Plan:
-    """The next step of `app` towards `desired` on all nodes it selects."""
-    selected = {node.metadata.name: node for node in nodes if selects(app.spec.selector, node)}
+    change: Change[W, N], nodes: Sequence[Node], instances: Sequence[N], now: datetime
+) -> Plan[N]:
+    """The next step of the change on all nodes that are selected."""
+    work = change.work
+    selected = {node.metadata.name: node for node in nodes if selects(work.spec.selector, node)}
     by_node = {instance.spec.node: instance for instance in instances}
-    attempt = attempt_of(app, desired)
+    attempt = change.craft.attempt_of(work, change.desired)
     wanted = {name for name, node in selected.items() if name in by_node or _accepts(node)}
     views = [
-        _View(selected[name], by_node.get(name), app, desired, attempt, now)
-        for name in sorted(wanted)
+        _View(change, selected[name], by_node.get(name), attempt, now) for name in sorted(wanted)
     ]
     failed = [view for view in views if view.phase in {Phase.FAILED, Phase.REVERTED}]
-    stopped = app.status.stopped == attempt or (
-        bool(failed) and len(failed) >= _threshold(app, views)
+    stopped = work.status.stopped == attempt or (
+        bool(failed) and len(failed) >= _threshold(work, views)
     )
-    chosen = set() if stopped or app.spec.rollout.paused else _choose(app, views)
-    plan = Plan(
-        status=_status(app, desired, views, attempt if stopped else "", now),
+    chosen = set() if stopped or work.spec.rollout.paused else _choose(work, views)
+    plan = Plan[N](
+        status=_status(change, views, attempt if stopped else "", now),
         delete=[instance for instance in instances if instance.spec.node not in wanted],
         again=min((view.settles_in for view in views if view.settles_in), default=None),
     )
@@ -113,26 +102,25 @@ def plan_rollout(
     return plan
 
 
-class _View:
+class _View(Generic[W, N]):
     """One node as an attempt sees it."""
 
     def __init__(
         self,
+        change: Change[W, N],
         node: Node,
-        instance: AppInstance | None,
-        app: App,
-        desired: DesiredApp,
+        instance: N | None,
         attempt: str,
         now: datetime,
     ) -> None:
         self.name = node.metadata.name
-        self.online = is_ready(node)
         self.instance = instance
-        self._app = app
-        self._desired = desired
+        self._craft, self._work, self._desired = change.craft, change.work, change.desired
+        self.online = self._craft.reachable(self._work, self._desired, node, instance)
         self._attempt = attempt
-        self._min_ready = timedelta(seconds=app.spec.rollout.min_ready_seconds)
-        self._patience = timedelta(seconds=app.spec.rollout.progress_deadline_seconds)
+        rollout = self._work.spec.rollout
+        self._min_ready = timedelta(seconds=rollout.min_ready_seconds)
+        self._patience = timedelta(seconds=rollout.progress_deadline_seconds)
         self._now = now
         self._node = node
         self._late = False
@@ -143,7 +131,7 @@ class _View:
     @property
     def in_window(self) -> bool:
         """Whether it takes one of the places of the rollout."""
-        held = self.instance is not None and self.instance.status.state is AppState.HELD
+        held = self.instance is not None and self._craft.is_held(self.instance)
         return self.online and not held and self.phase in {Phase.CHANGING, Phase.SETTLING}
 
     def failure(self) -> NodeFailure | None:
@@ -161,12 +149,12 @@ class _View:
             return NodeFailure(node=self.name, reason=reason, message=status.message[:1024])
         return None
 
-    def after(self, *, change: bool, revert: bool) -> AppInstance | None:
+    def after(self, *, change: bool, revert: bool) -> N | None:
         """The instance as it shall be; None when the node shall have none yet."""
         if self.instance is None:
             if not change:
                 return None
-            return _new_instance(self._app, self.name, self._desired, self._now)
+            return self._craft.make(self._work, self.name, self._desired, self._now)
         spec = self.instance.spec
         if change:
             spec = structs.replace(
@@ -184,20 +172,19 @@ class _View:
                 message=failure.message if failure else "",
             )
             spec = structs.replace(spec, desired=spec.previous, failed=failed, changed=self._now)
-        twin = fitting_twin(spec.desired.manifest, self._app.spec.twin)
-        spec = structs.replace(spec, desired=structs.replace(spec.desired, twin=twin))
-        metadata = structs.replace(self.instance.metadata, owner_references=[_owner(self._app)])
+        spec = structs.replace(spec, desired=self._craft.live(self._work, spec.desired))
+        metadata = structs.replace(self.instance.metadata, owner_references=[owner(self._work)])
         return structs.replace(self.instance, spec=spec, metadata=metadata)
 
-    def _phase(self, instance: AppInstance, now: datetime) -> Phase:
+    def _phase(self, instance: N, now: datetime) -> Phase:
         spec, status = instance.spec, instance.status
-        if not same_version(spec.desired, self._desired):
+        if not self._craft.same_version(spec.desired, self._desired):
             tried = spec.failed is not None and spec.failed.attempt == self._attempt
             return Phase.REVERTED if tried else Phase.OUTDATED
         current = status.observed_generation == instance.metadata.generation
-        if current and has_failed(instance):
+        if current and self._craft.has_failed(instance):
             return Phase.FAILED
-        if not current or not is_good(instance):
+        if not current or not self._craft.is_good(instance):
             return self._changing(instance)
         left = self._min_ready - (now - (status.ready_time or now))
         if left <= timedelta():
@@ -205,8 +192,8 @@ class _View:
         self.settles_in = left
         return Phase.SETTLING
 
-    def _changing(self, instance: AppInstance) -> Phase:
-        if not self.online or instance.status.state is AppState.HELD:
+    def _changing(self, instance: N) -> Phase:
+        if not self.online or self._craft.is_held(instance):
             return Phase.CHANGING
         online = find_condition(self._node.status.conditions, READY)
         began = [
@@ -231,63 +218,40 @@ class _View:
         seconds = self._patience.total_seconds()
         return f"neither ready nor failed within {seconds:g} s; it said last: {said}"[:1024]
 
-    def _known_good(self) -> DesiredApp | None:
+    def _known_good(self) -> Any:
         assert self.instance is not None  # noqa: S101 - for the type checker
         current = self.instance.status.observed_generation == self.instance.metadata.generation
-        if current and is_good(self.instance):
+        if current and self._craft.is_good(self.instance):
             return self.instance.spec.desired
         return self.instance.spec.previous
-
-
-def has_failed(instance: AppInstance) -> bool:
-    """Whether what the node runs has failed, by what it said last."""
-    status = instance.status
-    if status.state is AppState.FAILED:
-        return True
-    if status.digest != instance.spec.desired.code_digest:
-        return False  # the former version, while the new one is being fetched
-    if status.reason == "CrashLoop":
-        return True
-    if status.state is AppState.EXITED:
-        return bool(status.exit_code)
-    return status.state in ENDED_BADLY and status.restarts > 0
-
-
-def is_good(instance: AppInstance) -> bool:
-    """Whether the node runs what it shall and is ready, or ran it to a good end."""
-    status, desired = instance.status, instance.spec.desired
-    if (status.digest, status.version) != (desired.code_digest, desired.manifest.version):
-        return False  # an older version answers while the new one is being fetched
-    finished = status.state is AppState.EXITED and status.exit_code == 0
-    return status.ready or (finished and desired.restart.policy is not RestartPolicy.ALWAYS)
 
 
 def _accepts(node: Node) -> bool:
     return not node.spec.unschedulable
 
 
-def _choose(app: App, views: Sequence[_View]) -> set[str]:
+def _choose(work: Work, views: Sequence[_View[Any, Any]]) -> set[str]:
     """Nodes that begin to change now."""
-    rollout = app.spec.rollout
+    rollout = work.spec.rollout
     places = _count(rollout.concurrency, len(views))
-    if _is_trial(app, views):
+    if _is_trial(work, views):
         places = min(places, rollout.canaries - sum(view.phase is Phase.READY for view in views))
     free = places - sum(view.in_window for view in views)
     waiting = [view.name for view in views if view.online and view.phase is Phase.OUTDATED]
     return set(waiting[: max(0, free)])
 
 
-def _threshold(app: App, views: Sequence[_View]) -> int:
-    if _is_trial(app, views):
+def _threshold(work: Work, views: Sequence[_View[Any, Any]]) -> int:
+    if _is_trial(work, views):
         return 1
-    return min(_count(app.spec.rollout.failure_threshold, len(views)), len(views))
+    return min(_count(work.spec.rollout.failure_threshold, len(views)), len(views))
 
 
-def _is_trial(app: App, views: Sequence[_View]) -> bool:
+def _is_trial(work: Work, views: Sequence[_View[Any, Any]]) -> bool:
     """Whether nodes wait for canaries, of which too few are ready."""
     ready = sum(view.phase is Phase.READY for view in views)
     waiting = any(view.phase is Phase.OUTDATED for view in views)
-    return waiting and ready < app.spec.rollout.canaries
+    return waiting and ready < work.spec.rollout.canaries
 
 
 def _count(given: int | str, selected: int) -> int:
@@ -298,42 +262,21 @@ def _count(given: int | str, selected: int) -> int:
 
 
 def _status(
-    app: App, desired: DesiredApp, views: Sequence[_View], stopped: str, now: datetime
-) -> AppStatus:
+    change: Change[W, N], views: Sequence[_View[W, N]], stopped: str, now: datetime
+) -> WorkStatus:
     failures = [failure for view in views if (failure := view.failure())]
     current = [view for view in views if view.phase not in {Phase.OUTDATED, Phase.REVERTED}]
-    states = [view.instance.status.state for view in current if view.instance is not None]
+    instances = [view.instance for view in current if view.instance is not None]
     settled = {Phase.READY, Phase.FAILED, Phase.REVERTED}
     tally = Tally(
         selected=len(views),
         updated=len(current),
-        running=states.count(AppState.RUNNING),
+        running=sum(map(change.craft.is_running, instances)),
         ready=sum(view.phase is Phase.READY for view in views),
         failures=failures,
         offline=sum(not view.online for view in views),
         unfinished=sum(view.online and view.phase not in settled for view in views),
+        absent=change.craft.absent,
     )
-    return summarize(app, desired.manifest.version, tally, stopped, now)
-
-
-def _owner(app: App) -> OwnerReference:
-    return OwnerReference(
-        api_version=API_VERSION,
-        kind=app.kind,
-        name=app.metadata.name,
-        uid=app.metadata.uid,
-        controller=True,
-    )
-
-
-def _new_instance(app: App, node: str, desired: DesiredApp, now: datetime) -> AppInstance:
-    name = app.metadata.name
-    return AppInstance(
-        metadata=Metadata(
-            name=instance_name(name, node),
-            namespace=app.metadata.namespace,
-            labels={LABEL_APP: name, LABEL_NODE: node},
-            owner_references=[_owner(app)],
-        ),
-        spec=AppInstanceSpec(app=name, node=node, desired=desired, changed=now),
-    )
+    status = summarize(change.work, change.desired.manifest.version, tally, stopped, now)
+    return change.craft.told(status, change.desired, instances)

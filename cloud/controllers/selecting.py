@@ -1,8 +1,8 @@
-"""Which nodes an App means. Pure."""
+"""Which nodes a selector means. Pure."""
 
-from cloud.kinds.app import LabelSelector, Operator
 from cloud.kinds.meta import LABEL_NODE
 from cloud.kinds.node import Node
+from cloud.kinds.work import LabelSelector, Operator
 from cloud.store.selectors import Match, Requirement, Selector
 
 _MATCH = {

@@ -1,4 +1,4 @@
-"""An App's status in numbers and in words. Pure."""
+"""The status of what is rolled out, in numbers and in words. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import datetime
 
 from msgspec import structs
 
-from cloud.kinds.app import (
+from cloud.kinds.meta import Condition, Truth, set_conditions
+from cloud.kinds.work import (
     AVAILABLE,
     DEGRADED,
     FAILURES_SHOWN,
     PROGRESSING,
-    App,
-    AppStatus,
     NodeFailure,
+    Work,
+    WorkStatus,
 )
-from cloud.kinds.meta import Condition, Truth, set_conditions
 
 THRESHOLD_REACHED = "FailureThresholdReached"
 MESSAGE_LIMIT = 1024
@@ -32,20 +32,23 @@ class Tally:
     ready: int
     failures: Sequence[NodeFailure]
     offline: int
+    """Nodes that cannot be changed now."""
     unfinished: int
     """Online nodes that are neither ready nor failed."""
+    absent: str = "offline"
+    """Why nodes cannot be changed now, in words."""
 
 
-def summarize(app: App, version: str, tally: Tally, stopped: str, now: datetime) -> AppStatus:
+def summarize(work: Work, version: str, tally: Tally, stopped: str, now: datetime) -> WorkStatus:
     """The status while the spec is good; `stopped` names the attempt if it was stopped."""
     conditions = [
-        _progressing(app, tally, stopped=bool(stopped)),
+        _progressing(work, tally, stopped=bool(stopped)),
         _available(tally),
         _degraded(tally, stopped=bool(stopped)),
     ]
     return structs.replace(
-        app.status,
-        observed_generation=app.metadata.generation,
+        work.status,
+        observed_generation=work.metadata.generation,
         version=version,
         selected=tally.selected,
         updated=tally.updated,
@@ -54,15 +57,15 @@ def summarize(app: App, version: str, tally: Tally, stopped: str, now: datetime)
         failed=len(tally.failures),
         failures=list(tally.failures[:FAILURES_SHOWN]),
         stopped=stopped,
-        conditions=set_conditions(app.status.conditions, conditions, now),
+        conditions=set_conditions(work.status.conditions, conditions, now),
     )
 
 
-def unusable(app: App, reason: str, message: str, now: datetime) -> AppStatus:
+def unusable(work: Work, reason: str, message: str, now: datetime) -> WorkStatus:
     """The status while the spec cannot be carried out; what nodes have stays."""
     text = message[:MESSAGE_LIMIT]
     available = next(
-        (each for each in app.status.conditions if each.type == AVAILABLE),
+        (each for each in work.status.conditions if each.type == AVAILABLE),
         Condition(type=AVAILABLE, status=Truth.FALSE, reason=reason, message=text),
     )
     conditions = [
@@ -71,18 +74,18 @@ def unusable(app: App, reason: str, message: str, now: datetime) -> AppStatus:
         Condition(type=DEGRADED, status=Truth.TRUE, reason=reason, message=text),
     ]
     return structs.replace(
-        app.status,
-        observed_generation=app.metadata.generation,
-        conditions=set_conditions(app.status.conditions, conditions, now),
+        work.status,
+        observed_generation=work.metadata.generation,
+        conditions=set_conditions(work.status.conditions, conditions, now),
     )
 
 
-def _progressing(app: App, tally: Tally, *, stopped: bool) -> Condition:
+def _progressing(work: Work, tally: Tally, *, stopped: bool) -> Condition:
     if stopped:
         return Condition(
             type=PROGRESSING, status=Truth.FALSE, reason=THRESHOLD_REACHED, message=_story(tally)
         )
-    if tally.unfinished and app.spec.rollout.paused:
+    if tally.unfinished and work.spec.rollout.paused:
         return Condition(
             type=PROGRESSING,
             status=Truth.FALSE,
@@ -137,4 +140,6 @@ def _story(tally: Tally) -> str:
 
 
 def _absent(tally: Tally) -> str:
-    return f"; {tally.offline} offline, changed when they are back" if tally.offline else ""
+    if not tally.offline:
+        return ""
+    return f"; {tally.offline} {tally.absent}, changed when they are back"

@@ -15,15 +15,11 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from cloud.errors import NoRoom, NotFound
+from cloud.errors import NoRoom
+from cloud.hub.items import items_for
 from cloud.hub.ports import Ports
 from cloud.hub.status import store_status
-from cloud.kinds.appinstance import AppInstance
-from cloud.kinds.secret import Secret
-from cloud.vault import names_in
-from edge.aead import SealBrokenError
-from edge.wire.codec import encode_app_spec
-from edge.wire.errors import LocalError, NotOpenError
+from edge.wire.errors import NotOpenError
 from edge.wire.events import (
     Closed,
     DesiredAcked,
@@ -35,15 +31,13 @@ from edge.wire.events import (
     TelemetryReceived,
 )
 from edge.wire.limits import CLOSE_TIMEOUT
-from edge.wire.messages import CloseCode, DesiredApp, DesiredItem, Entry, Hello
+from edge.wire.messages import CloseCode, Entry, Hello
 from edge.wire.session import CloudSession
 from edge.wire.state import State
 from edge.wire.window import weight
 
 COALESCE = 4096
 """Entries of waiting batches stored in one write: a node that catches up pays fewer commits."""
-APP = "app"
-"""Kind of a desired object; the only one yet."""
 _UNSUPPORTED_DATA = 1003
 """WebSocket close code for a text frame."""
 
@@ -263,41 +257,13 @@ class Connection:
                 step = self._ports.index.step(self._node, self._base)
                 if step is None or (self._base == 0 and not step.put and not step.remove):
                     continue
-                items = await self._items(step.put)
+                ports = self._ports
+                items = await items_for(ports.objects, ports.vault, self._node, step.put)
                 if self._session.desired_idle:
-                    remove = [(APP, name) for name in step.remove]
-                    self._session.send_desired(step.revision, step.base, items, remove)
+                    self._session.send_desired(step.revision, step.base, items, step.remove)
                     self._after()
         finally:
             self._stepping = False
-
-    async def _items(self, names: tuple[str, ...]) -> list[DesiredItem]:
-        items: list[DesiredItem] = []
-        for name in names:
-            try:
-                instance = await self._ports.objects.get(AppInstance, name)
-                spec = encode_app_spec(await self._filled(instance))
-            except NotFound:
-                continue  # deleted meanwhile: the next step says so
-            except (LocalError, KeyError, SealBrokenError):
-                _log.exception("%s cannot travel; its node keeps what it has", name)
-                continue
-            items.append(
-                DesiredItem(
-                    kind=APP,
-                    name=instance.spec.app,
-                    generation=instance.metadata.generation,
-                    spec=spec,
-                )
-            )
-        return items
-
-    async def _filled(self, instance: AppInstance) -> DesiredApp:
-        """What the node gets: with the secrets it was granted; raises NotFound."""
-        desired, secrets = instance.spec.desired, dict[str, Secret]()
-        for name in names_in(desired.grants) if desired.secrets else ():
-            secrets[name] = await self._ports.objects.get(Secret, name)
-        return self._ports.vault.fill(desired, secrets)
 
     # --- tasks -----------------------------------------------------------------------------------
 

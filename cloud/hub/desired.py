@@ -1,7 +1,8 @@
 """What each node shall have, as names and numbers: enough to say what changed since a revision.
 
-Pure. Revisions are the object store's. An instance of this index is fed every change of an
-AppInstance in order; the specs themselves are read from the store when a step is sent.
+Pure. Revisions are the object store's. An instance of this index is fed every change of every
+instance (of Apps and of Firmwares) in one order; the specs themselves are read from the store when
+a step is sent.
 """
 
 from collections import deque
@@ -9,10 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cloud.kinds.appinstance import AppInstance
+from cloud.kinds.work import Instance
 
 REMOVALS_LIMIT = 20_000
 """Removals remembered, about 3 MB; a node that missed older ones gets its whole set."""
+
+
+class Object(NamedTuple):
+    """What a node knows it as: a kind of the wire and a name."""
+
+    kind: str
+    name: str
 
 
 class Step(NamedTuple):
@@ -20,15 +28,12 @@ class Step(NamedTuple):
 
     revision: int
     base: int | None
-    put: tuple[str, ...]
-    """Names of AppInstances."""
-    remove: tuple[str, ...]
-    """Names of apps."""
+    put: tuple[Object, ...]
+    remove: tuple[Object, ...]
 
 
 @dataclass(slots=True)
 class _Held:
-    instance: str
     uid: str
     generation: int
     since: int
@@ -47,11 +52,11 @@ class DesiredIndex:
         self.revision = floor
         self.floor = floor
         self._gaps = gaps
-        self._nodes: dict[str, dict[str, _Held]] = {}
-        self._removals: deque[tuple[int, str, str]] = deque()
-        self._removed: dict[str, dict[str, int]] = {}
+        self._nodes: dict[str, dict[Object, _Held]] = {}
+        self._removals: deque[tuple[int, str, Object]] = deque()
+        self._removed: dict[str, dict[Object, int]] = {}
 
-    def put(self, instance: AppInstance, revision: int) -> bool:
+    def put(self, instance: Instance, revision: int) -> bool:
         """Take in a state of an instance; True when its node's set changed.
 
         States may come again or late, as long as those of one name that are newer than what was
@@ -60,7 +65,8 @@ class DesiredIndex:
         self.reach(revision)
         spec, metadata = instance.spec, instance.metadata
         node = self._nodes.setdefault(spec.node, {})
-        held = node.get(spec.app)
+        what = _object(instance)
+        held = node.get(what)
         same = held is not None and (held.uid, held.generation) == (
             metadata.uid,
             metadata.generation,
@@ -71,25 +77,23 @@ class DesiredIndex:
             return False
         if held is not None and revision <= held.seen:
             return False
-        node[spec.app] = _Held(
-            metadata.name, metadata.uid, metadata.generation, revision, revision
-        )
+        node[what] = _Held(metadata.uid, metadata.generation, revision, revision)
         return True
 
-    def remove(self, instance: AppInstance, revision: int) -> bool:
+    def remove(self, instance: Instance, revision: int) -> bool:
         """Take in a deletion; True when the node's set changed."""
         self.reach(revision)
-        spec = instance.spec
-        node = self._nodes.get(spec.node, {})
-        held = node.get(spec.app)
+        name, what = instance.spec.node, _object(instance)
+        node = self._nodes.get(name, {})
+        held = node.get(what)
         if held is not None and held.seen > revision:
             return False
         if held is not None:
-            del node[spec.app]
+            del node[what]
             if not node:
-                del self._nodes[spec.node]
-        self._removals.append((revision, spec.node, spec.app))
-        self._removed.setdefault(spec.node, {})[spec.app] = revision
+                del self._nodes[name]
+        self._removals.append((revision, name, what))
+        self._removed.setdefault(name, {})[what] = revision
         if len(self._removals) > REMOVALS_LIMIT:
             self._forget_oldest()
         return True
@@ -102,26 +106,30 @@ class DesiredIndex:
         """What a node that holds `base` lacks; None when it lacks nothing."""
         held = self._nodes.get(node, {})
         if base is None or not self._knows(base):
-            return Step(self.revision, None, tuple(each.instance for each in held.values()), ())
-        newer = [each for each in held.values() if each.since > base]
+            return Step(self.revision, None, tuple(held), ())
+        newer = {what: each.since for what, each in held.items() if each.since > base}
         removed = {
-            app: revision
-            for app, revision in self._removed.get(node, {}).items()
-            if revision > base and app not in held
+            what: revision
+            for what, revision in self._removed.get(node, {}).items()
+            if revision > base and what not in held
         }
         if not newer and not removed:
             return None
-        revision = max([each.since for each in newer] + list(removed.values()))
-        return Step(revision, base, tuple(each.instance for each in newer), tuple(removed))
+        revision = max([*newer.values(), *removed.values()])
+        return Step(revision, base, tuple(newer), tuple(removed))
 
     def _knows(self, base: int) -> bool:
         return self.floor <= base <= self.revision and not any(base in gap for gap in self._gaps)
 
     def _forget_oldest(self) -> None:
-        revision, node, app = self._removals.popleft()
+        revision, node, what = self._removals.popleft()
         self.floor = max(self.floor, revision)
         removed = self._removed[node]
-        if removed.get(app) == revision:
-            del removed[app]
+        if removed.get(what) == revision:
+            del removed[what]
         if not removed:
             del self._removed[node]
+
+
+def _object(instance: Instance) -> Object:
+    return Object(instance.wire_kind, instance.spec.owner)

@@ -1,8 +1,8 @@
 """All connected nodes: who is here, whom a change concerns, who has gone.
 
-Rules: one connection a node; a newer one replaces the older. One watch of AppInstances serves all
+Rules: one connection a node; a newer one replaces the older. One watch of all instances serves all
 nodes, and a change wakes only the node it is for. Only instances in the namespace `default` are
-sent: on a node an app has one name.
+sent: on a node an app, or a firmware, has one name.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ from cloud.access.principal import node_of
 from cloud.errors import Expired
 from cloud.hub.connection import Connection
 from cloud.hub.desired import DesiredIndex
+from cloud.hub.items import KINDS
 from cloud.hub.ports import Ports
-from cloud.kinds.appinstance import AppInstance
 from cloud.kinds.meta import DEFAULT_NAMESPACE
 from cloud.kinds.node import Node
+from cloud.kinds.work import Instance
 from cloud.metrics import Metrics
 from cloud.store import log
 from cloud.store.database import Database
@@ -179,7 +180,7 @@ class Hub:
                     if event.type is EventType.DELETED:
                         self._send_away(event.object.metadata.name)
             except Expired:
-                objects.stop(Node, watch)
+                objects.stop(watch)
                 watch = await objects.watch(Node, Query(), objects.head)
                 known = {node.metadata.name for node in (await objects.list(Node, Query())).items}
                 for name in self._connections.keys() - known:
@@ -206,16 +207,18 @@ class Hub:
 
     # --- what is wanted --------------------------------------------------------------------------
 
-    async def _build(self) -> Watch[AppInstance]:
+    async def _build(self) -> Watch[Instance]:
         """Fill the index from the present state and what the log knows of removals."""
         objects = self._ports.objects
         floor = await self._database.read(log.floor)
-        page = await objects.list(AppInstance, _INSTANCES)
-        watch = await objects.watch(AppInstance, _INSTANCES, floor)
+        types = tuple(KINDS.values())
+        pages = [await objects.list(each, _INSTANCES) for each in types]
+        watch = await objects.watch_all(types, _INSTANCES, floor)
         index = DesiredIndex(floor, await self._database.read(log.gaps))
-        for instance in page.items:
-            index.put(instance, int(instance.metadata.resource_version))
-        index.reach(page.revision)
+        for page in pages:
+            for instance in page.items:
+                index.put(instance, int(instance.metadata.resource_version))
+            index.reach(page.revision)
         # Steps may be sent only once every removal up to the present is known.
         while not watch.caught_up():
             for event in await watch.take(0):
@@ -223,7 +226,7 @@ class Hub:
         self._ports.index = index
         return watch
 
-    async def _follow(self, watch: Watch[AppInstance]) -> None:
+    async def _follow(self, watch: Watch[Instance]) -> None:
         while True:
             try:
                 await self._dispatch(watch)
@@ -233,12 +236,12 @@ class Hub:
                 _log.exception("the hub cannot follow the objects; it reads them anew")
             else:
                 return  # the objects were closed
-            self._ports.objects.stop(AppInstance, watch)
+            self._ports.objects.stop(watch)
             watch = await self._rebuild()
             for connection in self._connections.values():
                 connection.want_step()
 
-    async def _rebuild(self) -> Watch[AppInstance]:
+    async def _rebuild(self) -> Watch[Instance]:
         while True:
             try:
                 return await self._build()
@@ -246,7 +249,7 @@ class Hub:
                 _log.exception("the objects cannot be read; tried again in %g s", REBUILD_DELAY)
                 await asyncio.sleep(REBUILD_DELAY)
 
-    async def _dispatch(self, watch: Watch[AppInstance]) -> None:
+    async def _dispatch(self, watch: Watch[Instance]) -> None:
         while not watch.closed:
             for event in await watch.take():
                 if _apply(self._ports.index, event):
@@ -278,7 +281,7 @@ async def running_hub(
         await hub.stop()
 
 
-def _apply(index: DesiredIndex, event: Event[AppInstance]) -> bool:
+def _apply(index: DesiredIndex, event: Event[Instance]) -> bool:
     if event.type is EventType.DELETED:
         return index.remove(event.object, event.revision)
     return index.put(event.object, event.revision)

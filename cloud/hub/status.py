@@ -1,4 +1,4 @@
-"""What a node says about its apps, written to the AppInstances.
+"""What a node says about its apps and firmware, written to their instances; of itself, to the Node.
 
 An item that cannot be understood, or is about an instance or generation that is no more, is left
 out and never holds up the others.
@@ -7,17 +7,25 @@ out and never holds up the others.
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
 from cloud.clock import Clock
 from cloud.errors import NotFound
-from cloud.kinds.appinstance import AppInstance, instance_name, observed
-from cloud.kinds.node import Node, NodeBoot
+from cloud.kinds import appinstance, firmwareinstance
+from cloud.kinds.appinstance import AppInstance
+from cloud.kinds.firmwareinstance import FirmwareInstance
+from cloud.kinds.node import Microcontroller, Node, NodeBoot, NodeStatus
+from cloud.kinds.work import Instance, instance_name
 from cloud.store.objects import Objects
-from edge.wire.codec import decode_app_status, decode_boot_status
+from edge.wire.codec import (
+    decode_app_status,
+    decode_attached,
+    decode_boot_status,
+    decode_firmware_status,
+)
 from edge.wire.errors import PeerError
 from edge.wire.messages import AppStatus, StatusItem
 
@@ -32,25 +40,27 @@ async def store_status(
 ) -> None:
     """Write the statuses; returns once they are on disk."""
     await asyncio.gather(
-        *(_store_item(objects, node, item, clock()) for item in items if item.kind == "app"),
-        *(_store_boot(objects, node, item) for item in items if item.kind == "boot"),
+        *(
+            _STORES[item.kind](objects, node, item, clock())
+            for item in items
+            if item.kind in _STORES
+        ),
     )
 
 
-async def _store_item(objects: Objects, node: str, item: StatusItem, now: datetime) -> None:
+async def _store_app(objects: Objects, node: str, item: StatusItem, now: datetime) -> None:
     try:
         said = decode_app_status(item.status)
         _check(said)
     except (PeerError, ValueError) as error:
         _log.warning("node %s: status of %s left out: %s", node, item.name, error)
         return
-    since = _EPOCH + timedelta(microseconds=min(max(said.since_ns, 0), _NEWEST_NS) // 1000)
+    since = _moment(said.since_ns)
 
     def change(instance: AppInstance) -> AppInstance:
-        newest = instance.metadata.generation
-        if not instance.status.observed_generation <= item.generation <= newest:
+        if not _is_of_interest(instance, item):
             return instance
-        return observed(instance, said, item.generation, since, now)
+        return appinstance.observed(instance, said, item.generation, since, now)
 
     try:
         await objects.modify(AppInstance, instance_name(item.name, node), change)
@@ -58,7 +68,54 @@ async def _store_item(objects: Objects, node: str, item: StatusItem, now: dateti
         _log.debug("node %s: %s is not wanted any more", node, item.name)
 
 
-async def _store_boot(objects: Objects, node: str, item: StatusItem) -> None:
+async def _store_firmware(objects: Objects, node: str, item: StatusItem, now: datetime) -> None:
+    try:
+        said = decode_firmware_status(item.status)
+    except PeerError as error:
+        _log.warning("node %s: status of firmware %s left out: %s", node, item.name, error)
+        return
+    since = _moment(said.since_ns)
+
+    def change(instance: FirmwareInstance) -> FirmwareInstance:
+        if not _is_of_interest(instance, item):
+            return instance
+        return firmwareinstance.observed(instance, said, item.generation, since, now)
+
+    try:
+        await objects.modify(FirmwareInstance, instance_name(item.name, node), change)
+    except NotFound:
+        _log.debug("node %s: firmware %s is not wanted any more", node, item.name)
+
+
+def _is_of_interest(instance: Instance, item: StatusItem) -> bool:
+    """Whether it is about the newest spec that the node has spoken of, or a newer one."""
+    newest = instance.metadata.generation
+    return instance.status.observed_generation <= item.generation <= newest
+
+
+async def _store_attached(objects: Objects, node: str, item: StatusItem, _now: datetime) -> None:
+    try:
+        said = decode_attached(item.status)
+    except PeerError as error:
+        _log.warning("node %s: its microcontrollers left out: %s", node, error)
+        return
+    chips = [
+        Microcontroller(
+            name=each.name,
+            id=each.id,
+            board=each.board,
+            version=each.version,
+            slot=each.slot,
+            connected=each.connected,
+            since=_moment(each.since_ns) if each.since_ns else None,
+            last_rollback=each.rollback,
+        )
+        for each in sorted(said.microcontrollers, key=lambda each: each.name)
+    ]
+    await _say(objects, node, lambda status: replace(status, microcontrollers=chips))
+
+
+async def _store_boot(objects: Objects, node: str, item: StatusItem, _now: datetime) -> None:
     try:
         said = decode_boot_status(item.status)
     except PeerError as error:
@@ -75,13 +132,19 @@ async def _store_boot(objects: Objects, node: str, item: StatusItem) -> None:
         first_app_seconds=None if said.app_seconds is None else round(said.app_seconds, 1),
     )
 
-    def change(found: Node) -> Node:
-        return replace(found, status=replace(found.status, boot=boot))
+    await _say(objects, node, lambda status: replace(status, boot=boot))
 
+
+async def _say(objects: Objects, node: str, change: Callable[[NodeStatus], NodeStatus]) -> None:
+    """Change the status of a node's own object."""
     try:
-        await objects.modify(Node, node, change)
+        await objects.modify(Node, node, lambda found: replace(found, status=change(found.status)))
     except NotFound:
         _log.debug("node %s was deleted while it is connected", node)
+
+
+def _moment(since_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=min(max(since_ns, 0), _NEWEST_NS) // 1000)
 
 
 def _check(said: AppStatus) -> None:
@@ -91,3 +154,13 @@ def _check(said: AppStatus) -> None:
             raise ValueError(f"{name}: is not a finite number")
         if isinstance(value, int) and value not in _INTEGERS:
             raise ValueError(f"{name}: is an integer of more than 64 bits")
+
+
+_Store = Callable[[Objects, str, StatusItem, datetime], Awaitable[None]]
+_STORES: Mapping[str, _Store] = {
+    "app": _store_app,
+    "firmware": _store_firmware,
+    "microcontrollers": _store_attached,
+    "boot": _store_boot,
+}
+"""By the kind of what is said; of other kinds a newer node may speak."""

@@ -1,73 +1,50 @@
 """AppInstance: one App on one node. The App controller writes its spec, the hub its status."""
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import field, structs
 
 from cloud.kinds.columns import age
-from cloud.kinds.meta import Metadata, Model, Object
+from cloud.kinds.meta import Metadata
 from cloud.kinds.scheme import Column, Kind
+from cloud.kinds.work import INSTANCE_NAME, Instance, InstanceSpec, InstanceStatus, readiness
 from edge.wire import messages
 from edge.wire.messages import AppState, DesiredApp, Scalar
 
 
-class FailedAttempt(Model, frozen=True, kw_only=True):
-    """A change that failed here and was taken back; it is not tried again."""
-
-    attempt: str
-    reason: str
-    message: str = ""
-
-
-class AppInstanceSpec(Model, frozen=True, kw_only=True):
+class AppInstanceSpec(InstanceSpec, frozen=True, kw_only=True):
     """What the node shall run."""
 
     app: str
-    node: str
     desired: DesiredApp
     previous: DesiredApp | None = None
-    """The last one that was ready here: what to go back to."""
-    failed: FailedAttempt | None = None
-    changed: datetime | None = None
-    """When `desired` became another version, by the cloud's clock."""
+
+    @property
+    def owner(self) -> str:
+        """Name of the App."""
+        return self.app
 
 
-class AppInstanceStatus(Model, frozen=True, kw_only=True):
+class AppInstanceStatus(InstanceStatus, frozen=True, kw_only=True):
     """What the node last said: edge.wire.messages.AppStatus and when."""
 
-    observed_generation: int = 0
     state: AppState = AppState.PENDING
-    reason: str = ""
-    message: str = ""
-    digest: str = ""
-    version: str = ""
     restarts: int = 0
     exit_code: int | None = None
-    since: datetime | None = None
-    """When this state began, by the node's clock."""
-    ready: bool = False
-    ready_time: datetime | None = None
-    """When it became ready, by the cloud's clock."""
-    unready_time: datetime | None = None
-    """When it was ready no more, by the cloud's clock."""
     twin: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     dropped_records: int = 0
     dropped_lines: int = 0
 
 
-class AppInstance(Object, frozen=True, kw_only=True):
+class AppInstance(Instance, frozen=True, kw_only=True):
     """One App on one node."""
 
+    wire_kind: ClassVar[str] = "app"
     kind: Literal["AppInstance"] = "AppInstance"
     metadata: Metadata
     spec: AppInstanceSpec
     status: AppInstanceStatus = AppInstanceStatus()
-
-
-def instance_name(app: str, node: str) -> str:
-    """Name of the instance of `app` on `node`."""
-    return f"{app}.{node}"
 
 
 def observed(
@@ -79,10 +56,7 @@ def observed(
 ) -> AppInstance:
     """The instance with what its node said about `generation`; `since` is said.since_ns as UTC."""
     old = instance.status
-    held = old.ready and old.observed_generation == generation
-    moment = now.replace(microsecond=0)
-    ready_time = (old.ready_time if held else moment) if said.ready else None
-    unready_time = None if said.ready else moment if old.ready else old.unready_time
+    ready_time, unready_time = readiness(old, ready=said.ready, generation=generation, now=now)
     status = AppInstanceStatus(
         observed_generation=generation,
         state=said.state,
@@ -107,7 +81,7 @@ APP_INSTANCE = Kind(
     type=AppInstance,
     plural="appinstances",
     short_names=("inst",),
-    name_pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+    name_pattern=INSTANCE_NAME,
     name_rule="the App's name, a dot, the node's name",
     fields={
         "spec.app": lambda instance: instance.spec.app,

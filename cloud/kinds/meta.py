@@ -17,6 +17,7 @@ API_VERSION = "skerry.dev/v1alpha1"
 DEFAULT_NAMESPACE = "default"
 
 LABEL_APP = "skerry.dev/app"
+LABEL_FIRMWARE = "skerry.dev/firmware"
 LABEL_NODE = "skerry.dev/node"
 
 LABEL_KEY = (

@@ -42,6 +42,23 @@ class NodeBoot(Model, frozen=True, kw_only=True):
     """Absent until an app has run."""
 
 
+class Microcontroller(Model, frozen=True, kw_only=True):
+    """One that is attached to the node, or was since its agent started."""
+
+    name: str
+    """The node's name for it."""
+    id: str = ""
+    board: str = ""
+    version: str = ""
+    """Of the firmware it runs."""
+    slot: str = ""
+    connected: bool = False
+    since: datetime | None = None
+    """When it became connected, or was lost, by the node's clock."""
+    last_rollback: str = ""
+    """Why it went back to an older image; empty when it did not."""
+
+
 class NodeStatus(Model, frozen=True, kw_only=True):
     """What the hub knows of a node."""
 
@@ -54,6 +71,7 @@ class NodeStatus(Model, frozen=True, kw_only=True):
     boot_id: str = field(default="", name="bootID")
     boot: NodeBoot | None = None
     """Absent for nodes that run no image of ours."""
+    microcontrollers: list[Microcontroller] = field(default_factory=list[Microcontroller])
     revision: int = 0
     """Desired revision it has on its disk."""
     last_heartbeat_time: datetime | None = None
@@ -136,6 +154,10 @@ def _status(node: Node, _now: datetime) -> str:
     return f"{text},Unschedulable" if node.spec.unschedulable else text
 
 
+def _shown(chip: Microcontroller) -> str:
+    return f"{chip.name}={chip.version if chip.connected else '?'}"
+
+
 NODE = Kind(
     type=Node,
     plural="nodes",
@@ -152,6 +174,12 @@ NODE = Kind(
             lambda node, _: node.status.revision,
             "desired revision on its disk",
             type="integer",
+            priority=1,
+        ),
+        Column(
+            "Microcontrollers",
+            lambda node, _: ",".join(map(_shown, node.status.microcontrollers)),
+            "what is wired to it: name and version, ? for what is not connected",
             priority=1,
         ),
         Column(

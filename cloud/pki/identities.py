@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from cloud.clock import Clock
 from cloud.kinds.appinstance import AppInstance
+from cloud.kinds.firmwareinstance import FirmwareInstance
 from cloud.pki.authority import Authority
 from cloud.pki.enrolment import Enrolment, Policy
 from cloud.pki.peer import load_identity, server_context
@@ -17,6 +18,7 @@ from cloud.pki.rules import NodeRules
 from cloud.store.database import Database
 from cloud.store.objects import Objects, Query
 from cloud.store.selectors import parse_fields
+from edge.wire.messages import Files, Module
 
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 """Names in every certificate of the service."""
@@ -62,14 +64,12 @@ class Identities:
 
         async def needs(node: str, repository: str, digest: str) -> bool:
             query = Query(fields=parse_fields(f"spec.node={node}", ("spec.node",)))
-            wanted = (await objects.list(AppInstance, query)).items
-            blobs = {
-                (blob.repository, blob.digest)
-                for instance in wanted
-                for blob in (instance.spec.desired.module, instance.spec.desired.files)
-                if blob is not None
-            }
-            return (repository, digest) in blobs
+            apps = (await objects.list(AppInstance, query)).items
+            images = (await objects.list(FirmwareInstance, query)).items
+            blobs: list[Module | Files] = [each.spec.desired.module for each in apps]
+            blobs += [each.spec.desired.files for each in apps if each.spec.desired.files]
+            blobs += [each.spec.desired.image for each in images]
+            return any((each.repository, each.digest) == (repository, digest) for each in blobs)
 
         return NodeRules(self.enrolment, needs, self._clock)
 

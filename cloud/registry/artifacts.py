@@ -1,12 +1,13 @@
-"""Apps in the registry: what an artifact must be to be deployed.
+"""Apps and firmware in the registry: what an artifact must be to be deployed.
 
-An OCI image manifest with our artifactType, an AppManifest in JSON as config, and one layer
-`application/wasm`; when that is a runtime, a second one with the files it runs.
+An OCI image manifest with our artifactType, a manifest of ours in JSON as config, and one layer: a
+module or an image. When the module is a runtime, a second one holds the files it runs.
 docs/decisions/2026-11-23-app-artifact-format.md and 2026-11-29-python-app-format.md say why.
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -19,19 +20,55 @@ from cloud.registry.media import (
     ARTIFACT_TYPE,
     CONFIG_TYPE,
     FILES_TYPE,
+    FIRMWARE_CONFIG_TYPE,
+    FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_TYPE,
     MODULE_TYPE,
     signature_tag,
 )
 from cloud.registry.names import check_name
 from cloud.registry.registry import Registry
+from edge.wire.firmware import FirmwareManifest
 from edge.wire.limits import SIGNATURE_LIMIT, SPEC_LIMIT
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import Files, Module
 
-T = TypeVar("T", Module, Files)
-
 CONFIG_LIMIT = SPEC_LIMIT
-"""Bytes of an AppManifest; it must fit the spec that travels to a node."""
+"""Bytes of a manifest; it must fit the spec that travels to a node."""
+
+T = TypeVar("T")
+B = TypeVar("B", Module, Files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What an artifact of one sort is made of."""
+
+    sort: str
+    verb: str
+    """What pushes it."""
+    artifact_type: str
+    config_type: str
+    layer_type: str
+    more: list[str] = field(default_factory=list[str])
+    """Types of the layers that may follow."""
+
+
+_APP = _Form(
+    "an app's manifest",
+    "skerry app push",
+    ARTIFACT_TYPE,
+    CONFIG_TYPE,
+    MODULE_TYPE,
+    [FILES_TYPE],
+)
+_FIRMWARE = _Form(
+    "a firmware's manifest",
+    "skerry firmware push",
+    FIRMWARE_TYPE,
+    FIRMWARE_CONFIG_TYPE,
+    FIRMWARE_IMAGE_TYPE,
+)
 
 
 class ResolvedApp(Struct, frozen=True, kw_only=True):
@@ -46,35 +83,70 @@ class ResolvedApp(Struct, frozen=True, kw_only=True):
     """Not judged here: the node does not believe the cloud."""
 
 
+class ResolvedFirmware(Struct, frozen=True, kw_only=True):
+    """A firmware as it is in the registry now; as ResolvedApp."""
+
+    digest: str
+    manifest: FirmwareManifest
+    image: Module
+    signature: bytes = b""
+
+
 class Artifacts:
-    """Reads apps out of a registry."""
+    """Reads apps and firmware out of a registry."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     async def resolve(self, repository: str, reference: str) -> ResolvedApp:
         """The app under a tag or digest; raises ArtifactNotFoundError, ArtifactInvalidError."""
+        digest, manifest, module, files = await self._read(
+            repository, reference, _APP, AppManifest
+        )
+        _check_files(manifest, files)
+        return ResolvedApp(
+            digest=digest,
+            manifest=manifest,
+            module=module,
+            files=files,
+            signature=await self._signature(repository, digest),
+        )
+
+    async def firmware(self, repository: str, reference: str) -> ResolvedFirmware:
+        """The firmware under a tag or digest; raises as `resolve` does."""
+        digest, manifest, image, _ = await self._read(
+            repository, reference, _FIRMWARE, FirmwareManifest
+        )
+        if (manifest.digest, manifest.size) != (image.digest, image.size):
+            raise ArtifactInvalidError(
+                f"layers[0]: {image.digest} of {image.size} bytes is not the image that the "
+                f"manifest names; push it again with `{_FIRMWARE.verb}`"
+            )
+        return ResolvedFirmware(
+            digest=digest,
+            manifest=manifest,
+            image=image,
+            signature=await self._signature(repository, digest),
+        )
+
+    async def _read(
+        self, repository: str, reference: str, form: _Form, kind: type[T]
+    ) -> tuple[str, T, Module, Files | None]:
+        """Digest of the OCI manifest, our manifest in its config, its layers."""
         try:
             found = await self._registry.manifest(check_name(repository), reference)
         except RegistryError as error:
             raise ArtifactNotFoundError(
-                f"{repository}:{reference}: {error.message}; push it with `skerry app push`"
+                f"{repository}:{reference}: {error.message}; push it with `{form.verb}`"
             ) from error
-        image = _image(found.media_type, found.artifact_type, found.content)
+        image = _image(found.media_type, found.artifact_type, found.content, form)
         layers = {f"layers[{at}]": layer for at, layer in enumerate(image.layers)}
         module = _blob(Module, repository, "layers[0]", layers)
         files = _blob(Files, repository, "layers[1]", layers) if len(layers) > 1 else None
         for name, each in {"config": image.config, **layers}.items():
             await self._check_size(repository, name, each)
-        manifest = await self._manifest(repository, image.config.digest)
-        _check_files(manifest, files)
-        return ResolvedApp(
-            digest=found.digest,
-            manifest=manifest,
-            module=module,
-            files=files,
-            signature=await self._signature(repository, found.digest),
-        )
+        manifest = await self._manifest(repository, image.config.digest, form, kind)
+        return found.digest, manifest, module, files
 
     async def _signature(self, repository: str, digest: str) -> bytes:
         """What was pushed as the artifact's signatures; nothing when there is none."""
@@ -103,34 +175,33 @@ class Artifacts:
                 f"{name}.size: says {descriptor.size}, the blob has {blob.size} bytes"
             )
 
-    async def _manifest(self, repository: str, digest: str) -> AppManifest:
+    async def _manifest(self, repository: str, digest: str, form: _Form, kind: type[T]) -> T:
         blob = await self._registry.blob(repository, digest)
         if blob.size > CONFIG_LIMIT:
             raise ArtifactInvalidError(f"config.size: {blob.size} exceeds {CONFIG_LIMIT}")
         content = await asyncio.to_thread(blob.path.read_bytes)
         try:
-            return msgspec.json.decode(content, type=AppManifest)
+            return msgspec.json.decode(content, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ArtifactInvalidError(f"config: not an app's manifest: {error}") from error
+            raise ArtifactInvalidError(f"config: not {form.sort}: {error}") from error
 
 
-def _image(media_type: str, artifact_type: str, content: bytes) -> ImageManifest:
+def _image(media_type: str, artifact_type: str, content: bytes, form: _Form) -> ImageManifest:
     image = manifests.parse(media_type, content)
     if not isinstance(image, ImageManifest):
         raise ArtifactInvalidError("mediaType: an index; deploy one of its manifests by digest")
-    if artifact_type not in {ARTIFACT_TYPE, CONFIG_TYPE}:
-        raise ArtifactInvalidError(f"artifactType: {artifact_type!r} is not {ARTIFACT_TYPE}")
-    if image.config.media_type != CONFIG_TYPE:
-        raise ArtifactInvalidError(f"config.mediaType: must be {CONFIG_TYPE}")
-    types = [layer.media_type for layer in image.layers]
-    if types not in ([MODULE_TYPE], [MODULE_TYPE, FILES_TYPE]):
-        raise ArtifactInvalidError(
-            f"layers: must be one of type {MODULE_TYPE}, and after it at most one of {FILES_TYPE}"
-        )
+    if artifact_type not in {form.artifact_type, form.config_type}:
+        raise ArtifactInvalidError(f"artifactType: {artifact_type!r} is not {form.artifact_type}")
+    if image.config.media_type != form.config_type:
+        raise ArtifactInvalidError(f"config.mediaType: must be {form.config_type}")
+    first, *more = [layer.media_type for layer in image.layers] or [""]
+    if first != form.layer_type or more not in ([], form.more):
+        after = "".join(f", and after it at most one of {each}" for each in form.more)
+        raise ArtifactInvalidError(f"layers: must be one of type {form.layer_type}{after}")
     return image
 
 
-def _blob(kind: type[T], repository: str, name: str, layers: Mapping[str, Descriptor]) -> T:
+def _blob(kind: type[B], repository: str, name: str, layers: Mapping[str, Descriptor]) -> B:
     layer = layers[name]
     try:
         return msgspec.convert(

@@ -5,8 +5,6 @@ function applied inside the one writer, so that nothing can come between reading
 A write that changes nothing makes no revision.
 """
 
-import base64
-import binascii
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from cloud.kinds.meta import O, Object, with_metadata
 from cloud.kinds.scheme import Kind, Scheme
 from cloud.store import log
 from cloud.store.database import Database
+from cloud.store.paging import decode_token, encode_token
 from cloud.store.selectors import EVERYTHING, FieldRequirement, Selector, fields_match
 from cloud.store.watch import Change, Filter, Watch, Watchers
 from cloud.store.witness import WITNESS, Deed, Witness
@@ -184,29 +183,35 @@ class Objects:
 
     async def watch(self, type_: type[O], query: Query, since: int) -> Watch[O]:
         """Events after revision `since`; end it with `stop`. Raises Expired, BadRequest."""
-        kind = self.scheme.of(type_)
+        return await self.watch_all((type_,), query, since)
+
+    async def watch_all(self, types: Sequence[type[O]], query: Query, since: int) -> Watch[O]:
+        """Events of several kinds in the order of their revisions; as `watch`."""
+        kinds = [self.scheme.of(type_) for type_ in types]
         if since > self.head:
             raise BadRequest(
                 f"resourceVersion: {since} is newer than the newest, {self.head}; list again"
             )
 
         async def more(after: int) -> list[Change[O]]:
-            return await self._database.read(lambda found: _history(found, kind, after))
+            return await self._database.read(lambda found: _histories(found, kinds, after))
 
-        watch = Watch(since, _filter(kind, query), more)
-        self._watchers.add(type_, watch)
+        wants = {kind.type: _filter(kind, query) for kind in kinds}
+        watch = Watch(since, lambda obj: wants[type(obj)](obj), more)
+        for type_ in types:
+            self._watchers.add(type_, watch)
         floor = await self._database.read(log.floor)
         if since < floor:
-            self._watchers.remove(type_, watch)
+            self.stop(watch)
             raise Expired(
                 f"resourceVersion {since} is compacted, {floor} is the oldest; list again"
             )
         return watch
 
-    def stop(self, type_: type[O], watch: Watch[O]) -> None:
+    def stop(self, watch: Watch[Any]) -> None:
         """End a watch and forget it."""
         watch.close()
-        self._watchers.remove(type_, watch)
+        self._watchers.remove(watch)
 
     async def namespaces(self) -> Sequence[str]:
         """Namespaces in use."""
@@ -334,7 +339,7 @@ def _filter(kind: Kind[O], query: Query) -> Filter:
 
 
 def _list(connection: Connection, kind: Kind[O], query: Query) -> Page[O]:
-    at, after = _decode_token(query.token) if query.token else (None, None)
+    at, after = decode_token(query.token) if query.token else (None, None)
     if at is not None and at < (floor := log.floor(connection)):
         raise Expired(f"continue: the list's state {at} is compacted ({floor}); list anew")
     if at is not None and _is_foreign(connection, at):
@@ -356,7 +361,7 @@ def _list(connection: Connection, kind: Kind[O], query: Query) -> Page[O]:
         if not wants(obj):
             continue
         if query.limit and len(items) == query.limit:
-            return Page(items, revision, _encode_token(revision, items[-1]))
+            return Page(items, revision, encode_token(revision, items[-1].metadata))
         if len(items) == LIST_LIMIT:
             raise TooLarge(f"more than {LIST_LIMIT} objects: use limit and continue")
         items.append(obj)
@@ -376,20 +381,16 @@ def _history(connection: Connection, kind: Kind[O], since: int) -> list[Change[O
     return changes
 
 
+def _histories(connection: Connection, kinds: Sequence[Kind[O]], since: int) -> list[Change[O]]:
+    """The next changes of all kinds, up to where each of them was read."""
+    found = [_history(connection, kind, since) for kind in kinds]
+    read = [each[-1].revision for each in found if len(each) == HISTORY_CHUNK]
+    changes = [change for each in found for change in each]
+    return sorted(
+        (each for each in changes if not read or each.revision <= min(read)),
+        key=lambda change: change.revision,
+    )
+
+
 def _is_foreign(connection: Connection, revision: int) -> bool:
     return any(revision in gap for gap in log.gaps(connection))
-
-
-def _encode_token(revision: int, last: Object) -> str:
-    place = (revision, last.metadata.namespace, last.metadata.name)
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
-
-
-def _decode_token(token: str) -> tuple[int, tuple[str, str]]:
-    try:
-        revision, namespace, name = msgspec.json.decode(
-            base64.urlsafe_b64decode(token), type=tuple[int, str, str]
-        )
-    except (binascii.Error, ValueError):
-        raise BadRequest("continue: not a token of this service; list anew") from None
-    return revision, (namespace, name)

@@ -142,9 +142,10 @@ class Watchers:
         if self._closed:
             watch.close()
 
-    def remove(self, type_: type, watch: Watch[Any]) -> None:
+    def remove(self, watch: Watch[Any]) -> None:
         """Let it hear no more."""
-        self._watches.get(type_, set()).discard(watch)
+        for watches in self._watches.values():
+            watches.discard(watch)
 
     def publish(self, change: Change[Any]) -> None:
         """Tell everybody who watches this kind."""

@@ -69,11 +69,11 @@ def judge(root: Root, data: bytes, asked: Asked, now: int) -> ArtifactManifest:
         signed = read(data, MANIFEST_TYPE)
         manifest = decode_manifest(signed.payload)
     except MalformedError as error:
-        raise Refused(Reason.SIGNATURE_INVALID, f"{error}; push the app again") from error
+        raise Refused(Reason.SIGNATURE_INVALID, f"{error}; push it again") from error
     _check_signers(root, signed, asked.kind)
     _check_asked(manifest, asked)
     if manifest.expires is not None and manifest.expires <= now:
-        raise Refused(Reason.EXPIRED, "the signature has expired; push the app again")
+        raise Refused(Reason.EXPIRED, "the signature has expired; push it again")
     return manifest
 
 
@@ -100,14 +100,14 @@ def _check_signers(root: Root, signed: Signed, kind: Kind) -> None:
         raise Refused(
             Reason.TOO_FEW_SIGNATURES,
             f"{len(found)} of {role.threshold} signatures are there; "
-            "let the others sign: `skerry app push` with their keys",
+            f"let the others sign: `skerry {kind.value} push` with their keys",
         )
     claimed = claimed_signers(signed)
     if claimed & root.keys_of(kind.value).keys() or not claimed:
         raise Refused(
             Reason.SIGNATURE_INVALID,
             "the signature is not over this manifest: somebody changed one of them on the way; "
-            "push the app again, and ask who can write to the registry",
+            "push it again, and ask who can write to the registry",
         )
     raise Refused(
         Reason.SIGNER_UNKNOWN,
@@ -130,14 +130,14 @@ def _check_asked(manifest: ArtifactManifest, asked: Asked) -> None:
             raise Refused(
                 Reason.MISMATCH,
                 f"{what}: the signature says {signed}, the cloud asks for {wanted}; "
-                "push the app again, and ask who changed what the cloud serves",
+                "push it again, and ask who changed what the cloud serves",
             )
     more = sorted(set(asked.capabilities) - set(manifest.capabilities))
     if more:
         raise Refused(
             Reason.CAPABILITY,
             f"grants: {', '.join(more)[:200]}: asked for by the cloud and not signed by anybody; "
-            "push the app again, and ask who changed its manifest",
+            "push it again, and ask who changed its manifest",
         )
 
 

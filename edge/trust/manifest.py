@@ -53,7 +53,7 @@ class ArtifactManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     capabilities: Annotated[list[Capability], Meta(max_length=64)] = field(
         default_factory=list[str]
     )
-    """Sorted; what an app may ask for at most: `capability`."""
+    """Sorted; what an app may ask for at most (`capabilities`), or firmware (`board_capabilities`)."""
     expires: Seconds | None = None
     """Not admitted for the first time after this; what runs then runs on."""
     downgrade_from: Version | None = None
@@ -94,6 +94,11 @@ def capabilities(manifest: AppManifest) -> list[str]:
     return sorted(_capability(name, grant) for name, grant in manifest.grants.items())
 
 
+def board_capabilities(board: str) -> list[str]:
+    """What firmware asks for: to run on this kind of microcontroller, and on no other."""
+    return [f"board:{board}"]
+
+
 def signed_files(files: Files | None) -> SignedFiles | UnsetType:
     """What a statement says of these files."""
     return UNSET if files is None else SignedFiles(digest=files.digest, size=files.size)
@@ -105,8 +110,8 @@ def check_floor(name: str, version: int, downgrade_from: int | None, floor: int)
         raise Refused(
             Reason.ROLLBACK,
             f"version {release_text(version)} of {name} is older than {release_text(floor)}, which "
-            "has run here; to go back on purpose sign it with `skerry app push "
-            f"--downgrade-from {release_text(floor)}`",
+            "has run here; to go back on purpose push it with "
+            f"`--downgrade-from {release_text(floor)}`, which signs the permission",
         )
 
 

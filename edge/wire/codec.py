@@ -12,6 +12,7 @@ import msgspec
 
 from edge.wire import limits
 from edge.wire.errors import DecodeError, FrameTooLargeError, LocalError, UnknownMessageError
+from edge.wire.firmware import AttachedStatus, DesiredFirmware, FirmwareStatus
 from edge.wire.messages import (
     AppStatus,
     BootStatus,
@@ -74,6 +75,36 @@ def encode_boot_status(status: BootStatus) -> bytes:
 def decode_boot_status(data: bytes) -> BootStatus:
     """The inverse of `encode_boot_status`; DecodeError names the field."""
     return _unpack_inner(data, BootStatus)
+
+
+def encode_firmware_spec(spec: DesiredFirmware) -> bytes:
+    """`DesiredItem.spec` of kind `firmware`; LocalError past SPEC_LIMIT."""
+    return _pack_inner(spec)
+
+
+def decode_firmware_spec(data: bytes) -> DesiredFirmware:
+    """The inverse of `encode_firmware_spec`; DecodeError names the field."""
+    return _unpack_inner(data, DesiredFirmware)
+
+
+def encode_firmware_status(status: FirmwareStatus) -> bytes:
+    """`StatusItem.status` of kind `firmware`."""
+    return _pack_inner(status)
+
+
+def decode_firmware_status(data: bytes) -> FirmwareStatus:
+    """The inverse; it also reads what a node says that knows no firmware: Failed, Unsupported."""
+    return _unpack_inner(data, FirmwareStatus)
+
+
+def encode_attached(status: AttachedStatus) -> bytes:
+    """`StatusItem.status` of kind `microcontrollers`."""
+    return _pack_inner(status)
+
+
+def decode_attached(data: bytes) -> AttachedStatus:
+    """The inverse of `encode_attached`; DecodeError names the field."""
+    return _unpack_inner(data, AttachedStatus)
 
 
 def encode_gap(gap: Gap) -> bytes:

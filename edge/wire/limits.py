@@ -40,6 +40,10 @@ LOG_BATCH_LIMIT = 256
 MODULE_LIMIT = 16 << 20
 """Bytes of an app's module, at the desk, on the wire and in the sandbox: MicroPython with its library
 is 0.4 MB, and compiling takes many times a module's size in memory."""
+FIRMWARE_LIMIT = 4 << 20
+"""Bytes of a firmware image: a Pico has 2 MB of flash, with two slots for images."""
+MICROCONTROLLERS_LIMIT = 32
+"""Microcontrollers of one node: a hub full of them is fewer."""
 FILES_LIMIT = 1 << 20
 """Bytes of the files that a runtime runs: a large program in Python is a tenth of it, and the agent
 holds them in memory while they run."""

@@ -6,6 +6,8 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$(?!\n)"
+RELEASE = r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$(?!\n)"
+"""Three numbers, as edge.trust orders them, and what people add."""
 STREAM = r"^[A-Za-z0-9][-A-Za-z0-9:._/]{0,63}$(?!\n)"
 """Characters SenML allows in a name (RFC 8428 section 4.5.1), without an empty one."""
 
@@ -133,7 +135,7 @@ class AppManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`app.toml`: the app's name and version, what it asks for and what it sends."""
 
     name: Name
-    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]{1,32})?$(?!\n)")]
+    version: Annotated[str, Meta(pattern=RELEASE)]
     description: Annotated[str, Meta(max_length=200)] = ""
     abi: Annotated[int, Meta(ge=1, le=1)] = 1
     """Guest ABI it was built for: docs/guest-abi.md."""

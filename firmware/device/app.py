@@ -2,12 +2,15 @@
 
 Requests are SMP. Group 0 is mcumgr's: echo and reset. Group 64 is ours:
 
-    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n}
+    STATE     read {} → {"p": {name: value or null}, "up": ms, "free": bytes, "cause": n, "log": n,
+                  "fw": as `update.brief`, where there is a bootloader}
     PROPERTY  read {"p": name} → {"v": value}; write {"p": name, "v": value} → {"v": value}
     CONFIG    read {} → {"c": map}; write {"c": map} → {}
     LOG       read {"from": n} → {"l": [[number, ms, text] …]}
 
-What fails is answered {"rc": MGMT_ERR, "rsn": text}. Reports are {"p": name, "v": value, "t": ms}, or
+Group 65 is `bus`: pins and I2C buses that the node's apps use.
+
+What fails is answered {"rc": MGMT_ERR, "rsn": text}, and "errno" when hardware failed. Reports are {"p": name, "v": value, "t": ms}, or
 with "e" and a text instead of "v". Of each property only the newest waits for the link.
 """
 
@@ -15,11 +18,13 @@ import asyncio
 import gc
 import os
 import time
-from binascii import crc32
+from binascii import crc32, hexlify
 
+from firmware.device.bus import Lender, TakenError
 from firmware.device.config import DEFAULT, ConfigError, checked
 from firmware.device.log import Log
-from firmware.device.properties import make_properties
+from firmware.device.properties import make_buses, make_properties
+from firmware.device.update import RefusedError
 from firmware.link import cbor, session, smp
 from firmware.link.errors import BusyError, LinkError
 
@@ -38,6 +43,8 @@ class Clock:
     def __init__(self):
         self._last = time.ticks_ms()
         self._total = 0
+        self._last_us = time.ticks_us()
+        self._micros = 0
 
     def now(self):
         """Milliseconds."""
@@ -46,21 +53,43 @@ class Clock:
         self._last = ticks
         return self._total
 
+    def micros(self):
+        """Microseconds; to be called at least every eight minutes."""
+        ticks = time.ticks_us()
+        self._micros += time.ticks_diff(ticks, self._last_us)
+        self._last_us = ticks
+        return self._micros
+
+    def ticks_us(self):
+        """As MicroPython's: wraps around, allocates nothing."""
+        return time.ticks_us()
+
+    def ticks_diff(self, later, earlier):
+        """Microseconds between two of them."""
+        return time.ticks_diff(later, earlier)
+
 
 class Device:
     """Belongs to one event loop."""
 
-    def __init__(self, machine, uart, version, name="device"):
-        """`uart`: the line to the node, a stream."""
+    def __init__(self, machine, uart, version, name="device", pins=(), buses=None, update=None):
+        """`uart`: the line to the node, a stream. `pins`, `buses`: names of what apps may use.
+
+        `update`: where there is a bootloader.
+        """
         self._machine = machine
         self._reader = asyncio.StreamReader(uart)
         self._writer = asyncio.StreamWriter(uart, {})
         self._clock = Clock()
         self.log = Log()
-        nonce = crc32(f"{name} {_count_start()}".encode()) or 1
         who = {"name": name, "firmware": version, "link": 1}
+        if hasattr(machine, "unique_id"):
+            who["id"] = hexlify(machine.unique_id()).decode()
+        nonce = crc32(f"{who} {_count_start()}".encode() + _chance()) or 1
         self._session = session.Session(nonce, who, self._clock.now())
         self._pending = {}
+        self._backlog = False
+        """Reports wait for an acknowledgement."""
         self._last = {}
         """Of each property, what was last taken for a report."""
         self._samplers = []
@@ -68,8 +97,13 @@ class Device:
         self._properties = {}
         self._down_since = self._clock.now()
         self._is_safe = True
+        self._configured = False
         self._ticked = self._clock.now()
         self._wake = asyncio.Event()
+        self._edges = asyncio.ThreadSafeFlag()
+        self._lender = Lender(machine, self._clock, pins, buses or {}, self._edges)
+        self._node = 0
+        """The start of the node that was met last."""
         self._requests = {
             (smp.WRITE, smp.GROUP_OS, smp.OS_ECHO): self._echo,
             (smp.WRITE, smp.GROUP_OS, smp.OS_RESET): self._start_anew,
@@ -80,13 +114,26 @@ class Device:
             (smp.WRITE, GROUP, CONFIG): self._configure,
             (smp.READ, GROUP, LOG): self._tell,
         }
+        self._requests.update(self._lender.requests)
+        self._update = update
+        if update:
+            self._requests.update(update.requests)
+            update.readable = self._readable
 
     async def run(self):
         """Until the power goes."""
         self._load()
-        self._dog = self._machine.WDT(timeout=self._config["watchdog"])
+        self._dog = self._watchdog()
         self._say(f"started, cause {self._machine.reset_cause()}")
-        await asyncio.gather(self._receive(), self._keep(), self._send())
+        await asyncio.gather(self._receive(), self._keep(), self._send(), self._notice_edges())
+
+    def _watchdog(self):
+        """As configured; where hardware cannot count so far, the longest that all can."""
+        try:
+            return self._machine.WDT(timeout=self._config["watchdog"])
+        except ValueError:
+            self._say(f"the watchdog bites after {DEFAULT['watchdog']} ms: it counts no further")
+            return self._machine.WDT(timeout=DEFAULT["watchdog"])
 
     # --- the link --------------------------------------------------------------------------------
 
@@ -95,35 +142,57 @@ class Device:
             data = await self._reader.read(256)
             if data:
                 self._session.receive(data, self._clock.now())
-                self._take_events()
-                self._wake.set()
+                if self._session.events:
+                    self._take_events()
+                if self._session.has_outgoing or self._backlog:
+                    self._write()
 
     async def _keep(self):
         """Ticks, the watchdog, the safe state."""
         while True:
             now = self._clock.now()
+            self._clock.micros()
             self._session.tick(now)
             self._take_events()
             self._make_safe(now)
+            self._judge(now)
             self._dog.feed()
             self._wake.set()
             await asyncio.sleep_ms(max(1, min(200, self._session.due() - now)))
 
     async def _send(self):
-        """The only writer of the line."""
+        """Writes what nobody asked for, and what the line did not take at once."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._report_pending()
-            data = self._session.outgoing()
-            if data:
-                self._writer.write(data)
+            if self._writer.out_buf:
                 await self._writer.drain()
+            self._write()
+
+    def _write(self):
+        """As much as the line takes; an answer does not wait for another task."""
+        if self._writer.out_buf:
+            self._wake.set()
+            return
+        self._report_pending()
+        data = self._session.outgoing()
+        if data:
+            self._writer.write(data)
+            if self._writer.out_buf:
+                self._wake.set()
+
+    async def _notice_edges(self):
+        while True:
+            await self._edges.wait()
+            self._wake.set()
 
     def _take_events(self):
         events, self._session.events = self._session.events, []
         for event in events:
             if event[0] == session.UP:
+                if self._session.peer != self._node:
+                    self._node = self._session.peer
+                    self._lender.release()
                 self._say(f"linked to {event[1].get('id', '?')}")
                 self._down_since = None
                 self._is_safe = False
@@ -132,13 +201,25 @@ class Device:
                 self._say("link lost")
                 self._down_since = self._clock.now()
             elif event[0] == session.ASKED:
-                self._session.answer(self._answer(*event[1:]))
+                self._lender.tell(self._report)  # what an answer follows has been told
+                self._reply(self._answer(*event[1:]))
+
+    def _reply(self, content):
+        try:
+            self._session.answer(content)
+        except ValueError:
+            self._session.answer({"rc": smp.TOO_LARGE, "rsn": "the answer is longer than a frame"})
+
+    def _report(self, value):
+        self._session.report(value, self._clock.now())
 
     def _report_pending(self):
+        self._backlog = self._lender.tell(self._report)
         for name in list(self._pending):
             try:
-                self._session.report(self._pending[name], self._clock.now())
+                self._report(self._pending[name])
             except BusyError:
+                self._backlog = True
                 return
             del self._pending[name]
 
@@ -148,9 +229,16 @@ class Device:
             return
         self._is_safe = True
         self._say(f"outputs are safe: no link for {now - down} ms")
+        self._lender.make_safe()
         for name in self._properties:
             self._properties[name].make_safe()
             self._look(name)
+
+    def _judge(self, now):
+        """Keep an image that is on trial, or give it back."""
+        fit = self._session.up, self._configured, self._readable(), self._properties
+        if self._update and self._update.judge(now, *fit):
+            self._machine.reset()
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -163,7 +251,13 @@ class Device:
         except KeyError as error:
             return {"rc": smp.MISSING, "rsn": f"{error.args[0]}: there is none"}
         except OSError as error:
-            return {"rc": smp.UNKNOWN, "rsn": f"errno {error.args[0]}"}
+            return {
+                "rc": smp.UNKNOWN,
+                "rsn": f"errno {error.args[0]}",
+                "errno": error.args[0],
+            }
+        except (TakenError, RefusedError) as error:
+            return {"rc": (error.args + (smp.BUSY,))[1], "rsn": error.args[0]}
         except (ValueError, TypeError) as error:
             return {"rc": smp.INVALID, "rsn": str(error)[:200]}
 
@@ -188,13 +282,16 @@ class Device:
 
     def _state(self, _content):
         values = {name: self._last[name].get("v") for name in self._last}
-        return {
+        told = {
             "p": values,
             "up": self._clock.now(),
             "free": gc.mem_free(),
             "cause": self._machine.reset_cause(),
             "log": self.log.next,
         }
+        if self._update:
+            told["fw"] = self._update.brief()
+        return told
 
     def _configure(self, content):
         config = checked(content.get("c"))
@@ -202,6 +299,9 @@ class Device:
         _replace(CONFIG_FILE, cbor.encode(config))
         self._say(f"configured: {made} properties")
         return {}
+
+    def _readable(self):
+        return [name for name in self._last if "v" in self._last[name]]
 
     async def _reset(self):
         await asyncio.sleep_ms(100)  # the answer is on its way
@@ -221,10 +321,17 @@ class Device:
 
     def _apply(self, config):
         """Use a configuration; the old one stays when the hardware lacks what it asks for."""
-        properties = make_properties(self._machine, config)
+        buses = make_buses(self._machine, config)
+        properties = make_properties(self._machine, config, buses)
+        self._lender.configure(config, buses)
         for task in self._samplers:
             task.cancel()
+        driven = [properties[name].pin for name in properties]
+        for name in self._properties:
+            if self._properties[name].pin not in driven:
+                self._properties[name].make_safe()
         self._config, self._properties = config, properties
+        self._configured = True
         self._pending, self._last = {}, {}
         self._samplers = [
             asyncio.create_task(self._sample(name, properties[name])) for name in properties
@@ -265,6 +372,11 @@ def _replace(name, data):
     with open(name + ".part", "wb") as file:
         file.write(data)
     os.rename(name + ".part", name)
+
+
+def _chance():
+    """Random bytes where there is a source of them."""
+    return os.urandom(8) if hasattr(os, "urandom") else b""
 
 
 def _count_start():

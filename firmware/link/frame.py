@@ -54,25 +54,40 @@ class Reader:
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[bytes]:
         """The contents that this chunk completes."""
         found: list[bytes] = []
-        for byte in chunk:
+        data = bytes(chunk)
+        at = 0
+        while at < len(data):
+            if self._left and data[at]:
+                at += self._take(data, at)
+                continue
+            byte = data[at]
+            at += 1
             if byte == 0:
                 if self._begun:
                     self._end(found)
-            elif self._left == 0:
+            else:
                 if self._begun and self._zero:
-                    self._put(0)
+                    self._put(b"\0")
                 self._begun = True
                 self._left = byte - 1
                 self._zero = byte <= _RUN
-            else:
-                self._left -= 1
-                self._put(byte)
         return found
 
-    def _put(self, byte: int) -> None:
-        if self._size < len(self._room):
-            self._room[self._size] = byte
-            self._size += 1
+    def _take(self, data: bytes, at: int) -> int:
+        """As much of a run as is here; how many bytes that is."""
+        end = min(at + self._left, len(data))
+        cut = data.find(b"\0", at, end)
+        if cut >= 0:
+            end = cut
+        self._left -= end - at
+        self._put(data[at:end])
+        return end - at
+
+    def _put(self, run: bytes) -> None:
+        end = self._size + len(run)
+        if end <= len(self._room):
+            self._room[self._size : end] = run
+            self._size = end
         else:
             self._bad = True
 

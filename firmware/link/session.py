@@ -45,6 +45,8 @@ frame beyond it is lost as on the line, and sent again."""
 _HALF = 1 << 15
 _HELLO_BYTES = 10
 """Before the map."""
+_LEAST_BYTES = 5
+"""Of any other frame: kind, tag, and at least a number."""
 
 
 class _Peer:
@@ -96,6 +98,22 @@ class Session:
         """Frames that came damaged."""
         return self._reader.dropped
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request waits for its answer; it may do so while the link is down."""
+        return self._peer.asking is not None
+
+    @property
+    def peer(self) -> int:
+        """Nonce of the start of the other end that was met last; 0: nobody was met."""
+        return self._peer.nonce
+
+    def cut(self, now: int) -> None:
+        """The line is gone: down at once, and a hello as soon as there is one again."""
+        self._down()
+        self._out = bytearray()
+        self._hello_due = now
+
     def receive(self, data: bytes | bytearray | memoryview, now: int) -> None:
         """Take in what came."""
         for content in self._reader.feed(data):
@@ -130,6 +148,11 @@ class Session:
         if self.up and self._peer.asking is not None:
             times.append(self._peer.ask_due)
         return min(times)
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether there is something to write."""
+        return len(self._out) > 0
 
     def outgoing(self) -> bytes:
         """What is to be written; it is then forgotten here."""
@@ -188,6 +211,8 @@ class Session:
             return
         if not self.up or content[1:3] != self._tag():
             return
+        if len(content) < _LEAST_BYTES:
+            raise MalformedError("link: cut off")
         self._heard = now
         body = content[3:]
         if kind == REPORT:

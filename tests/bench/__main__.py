@@ -17,7 +17,7 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "board-trust", "flash")
+APART = ("board", "board-trust", "flash", "firmware")
 """Only by name (`make bench-board`): machines are booted, which takes minutes."""
 
 
@@ -46,6 +46,10 @@ BENCHES = {
     "board-trust": (
         "tests.bench.board_trust:BoardTrust",
         "an emulated board: joining, and judging an artifact",
+    ),
+    "firmware": (
+        "tests.bench.firmware:Firmware",
+        "an attached microcontroller, emulated: round trips, reports, boot, memory",
     ),
     "flash": ("tests.bench.flash:Flash", "skerry flash beside dd"),
     "fleet": ("tests.bench.fleet:Fleet", "the cloud with 1,000 hollow nodes"),

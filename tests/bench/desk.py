@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cloud.client.api import Client, Json
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_artifact, push
 from tests.bench.node import App
 from tests.bench.processes import BenchError
 
@@ -26,7 +26,7 @@ def push_app(client: Client, app: App, tag: str, padding: bytes = b"") -> str:
         body = bytes([5]) + b"bench" + padding
         wasm += bytes([0, len(body)]) + body
     manifest = msgspec.json.encode(app.manifest)
-    return push(client, Reference(app.manifest.name, tag), manifest, wasm)
+    return push(client, Reference(app.manifest.name, tag), app_artifact(manifest, wasm))
 
 
 def app_object(name: str, repository: str, digest: str, **spec: Any) -> Json:

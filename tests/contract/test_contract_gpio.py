@@ -1,7 +1,9 @@
 """What every GPIO backend keeps: one suite, the simulated board and, on a board, the kernel.
 
 `outside` drives and reads the pin from the other end of the wire. The kernel's turn comes where
-there is a bench: tests/system/test_hal_on_boards.py runs this file on emulated boards.
+there is a bench: tests/system/test_hal_on_boards.py runs this file on emulated boards. That of an
+attached microcontroller is tests/system/test_firmware_contract.py: there an edge is known here once
+the link has brought it, which takes milliseconds, so its outside waits for one answer of the device.
 """
 
 import select
@@ -24,12 +26,16 @@ OUT = LineConfig(Direction.OUTPUT)
 
 class Outside(Protocol):
     board: Board
+    pin: str
+    """What the line is called on the board."""
 
     def set(self, level: bool) -> None: ...
     def level(self) -> bool: ...
 
 
 class SimOutside:
+    pin = "PIN"
+
     def __init__(self) -> None:
         self.board = SimBoard()
         self.board.add_line("PIN", level=False)
@@ -47,12 +53,14 @@ class SimOutside:
 class KernelOutside:
     """A line of a real chip. Once the bench has answered, the kernel has seen the change."""
 
+    pin = "PIN"
+
     def __init__(self, wired: Wiring) -> None:
         self._bench = Bench(wired.port)
         self._line = wired.line
         places = {"PIN": LinePlace(wired.chip, wired.line)}
         self.board = LinuxBoard(LinuxConfig(lines=places))
-        self.board.open_line("PIN", IN).close()  # an output stays one after its owner has gone
+        self.board.open_line(self.pin, IN).close()  # an output stays one after its owner has gone
         self.set(False)
 
     def set(self, level: bool) -> None:
@@ -80,7 +88,7 @@ def waits(line: Line) -> bool:
 
 
 def test_an_input_reads_what_the_outside_drives(outside: Outside) -> None:
-    with outside.board.open_line("PIN", IN) as line:
+    with outside.board.open_line(outside.pin, IN) as line:
         assert line.read() is False
         outside.set(True)
         assert line.read() is True
@@ -89,7 +97,7 @@ def test_an_input_reads_what_the_outside_drives(outside: Outside) -> None:
 def test_an_output_drives_its_initial_level_at_once_and_then_what_is_written(
     outside: Outside,
 ) -> None:
-    with outside.board.open_line("PIN", LineConfig(Direction.OUTPUT, initial=True)) as line:
+    with outside.board.open_line(outside.pin, LineConfig(Direction.OUTPUT, initial=True)) as line:
         assert outside.level() is True
         line.write(value=False)
         assert outside.level() is False
@@ -97,7 +105,9 @@ def test_an_output_drives_its_initial_level_at_once_and_then_what_is_written(
 
 
 def test_active_low_turns_both_directions_around(outside: Outside) -> None:
-    with outside.board.open_line("PIN", LineConfig(Direction.OUTPUT, active_low=True)) as line:
+    with outside.board.open_line(
+        outside.pin, LineConfig(Direction.OUTPUT, active_low=True)
+    ) as line:
         assert outside.level() is True
         line.write(value=True)
         assert outside.level() is False
@@ -105,13 +115,13 @@ def test_active_low_turns_both_directions_around(outside: Outside) -> None:
 
 
 def test_writing_an_input_is_refused(outside: Outside) -> None:
-    with outside.board.open_line("PIN", IN) as line, pytest.raises(PinDirectionError):
+    with outside.board.open_line(outside.pin, IN) as line, pytest.raises(PinDirectionError):
         line.write(value=True)
 
 
 def test_only_the_edges_asked_for_are_reported(outside: Outside) -> None:
     config = LineConfig(Direction.INPUT, edge=Edge.RISING)
-    with outside.board.open_line("PIN", config) as line:
+    with outside.board.open_line(outside.pin, config) as line:
         assert not waits(line)
         outside.set(True)
         outside.set(False)
@@ -124,7 +134,7 @@ def test_only_the_edges_asked_for_are_reported(outside: Outside) -> None:
 
 def test_edges_come_in_order_with_rising_times(outside: Outside) -> None:
     config = LineConfig(Direction.INPUT, edge=Edge.BOTH)
-    with outside.board.open_line("PIN", config) as line:
+    with outside.board.open_line(outside.pin, config) as line:
         for level in (True, False, True):
             outside.set(level)
         edges = line.read_edges()
@@ -135,14 +145,14 @@ def test_edges_come_in_order_with_rising_times(outside: Outside) -> None:
 def test_an_active_low_edge_is_logical(outside: Outside) -> None:
     config = LineConfig(Direction.INPUT, edge=Edge.RISING, active_low=True)
     outside.set(True)
-    with outside.board.open_line("PIN", config) as line:
+    with outside.board.open_line(outside.pin, config) as line:
         outside.set(False)
         assert [edge.rising for edge in line.read_edges()] == [True]
 
 
 def test_edges_past_the_queue_drop_the_oldest_and_tell_how_many(outside: Outside) -> None:
     config = LineConfig(Direction.INPUT, edge=Edge.BOTH)
-    with outside.board.open_line("PIN", config) as line:
+    with outside.board.open_line(outside.pin, config) as line:
         for number in range(EDGE_QUEUE_LIMIT + 11):
             outside.set(number % 2 == 0)
         edges = list(line.read_edges())
@@ -152,16 +162,16 @@ def test_edges_past_the_queue_drop_the_oldest_and_tell_how_many(outside: Outside
 
 
 def test_a_line_has_one_owner_until_it_is_closed(outside: Outside) -> None:
-    line = outside.board.open_line("PIN", OUT)
+    line = outside.board.open_line(outside.pin, OUT)
     with pytest.raises(ResourceBusyError):
-        outside.board.open_line("PIN", OUT)
+        outside.board.open_line(outside.pin, OUT)
     line.close()
     line.close()
-    outside.board.open_line("PIN", IN).close()
+    outside.board.open_line(outside.pin, IN).close()
 
 
 def test_a_closed_line_says_so(outside: Outside) -> None:
-    line = outside.board.open_line("PIN", OUT)
+    line = outside.board.open_line(outside.pin, OUT)
     line.close()
     for use in (line.read, line.read_edges, line.fileno, lambda: line.write(value=True)):
         with pytest.raises(ClosedError):
@@ -169,5 +179,5 @@ def test_a_closed_line_says_so(outside: Outside) -> None:
 
 
 def test_an_unknown_line_is_answered_with_those_that_exist(outside: Outside) -> None:
-    with pytest.raises(ResourceNotFoundError, match="PIN"):
+    with pytest.raises(ResourceNotFoundError, match=outside.pin):
         outside.board.open_line("GPIO99", LineConfig(Direction.INPUT, pull=Pull.UP))

@@ -40,7 +40,7 @@ from cloud.pki import certificates
 from cloud.pki.routes import TokenRequest
 from cloud.registry import manifests
 from cloud.registry.media import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
-from cloud.store.objects import _decode_token
+from cloud.store.paging import decode_token
 from cloud.store.selectors import parse_fields, parse_labels
 from cloud.telemetry import senml
 from cloud.telemetry.times import parse_duration, parse_time
@@ -306,7 +306,7 @@ HARNESSES: dict[str, Harness] = {
         (CloudError,),
         (b"metadata.name=a,metadata.name!=b",),
     ),
-    "continue-token": Harness(_text(_decode_token), (CloudError,), (b"WzEsImEiLCJiIl0=",)),
+    "continue-token": Harness(_text(decode_token), (CloudError,), (b"WzEsImEiLCJiIl0=",)),
     "times": Harness(
         _text(lambda text: (parse_time("from", text, 10**18), parse_duration("i", text))),
         (CloudError,),

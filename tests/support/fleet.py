@@ -6,11 +6,13 @@ from typing import Any
 
 from msgspec import structs
 
-from cloud.controllers.rollout import Plan, plan_rollout
-from cloud.kinds.app import App, AppSpec, ArtifactRef, RolloutSpec
+from cloud.controllers.appcraft import APPS
+from cloud.controllers.rollout import Change, Plan, plan_rollout
+from cloud.kinds.app import App, AppSpec
 from cloud.kinds.appinstance import AppInstance, AppInstanceStatus, observed
 from cloud.kinds.meta import Metadata, set_conditions, with_metadata
 from cloud.kinds.node import Node, NodeSpec, NodeStatus, ready_condition
+from cloud.kinds.work import ArtifactRef, RolloutSpec
 from edge.wire.manifest import AppManifest, TwinProperty, TwinType
 from edge.wire.messages import AppState, AppStatus, DesiredApp, Module
 
@@ -71,12 +73,15 @@ class Fleet:
         self.most_changing = 0
         """Nodes that were changing at one time, at most."""
 
-    def plan(self, wanted: DesiredApp) -> Plan:
+    def plan(self, wanted: DesiredApp) -> Plan[AppInstance]:
         return plan_rollout(
-            self.app, wanted, [*self.nodes.values()], [*self.instances.values()], self.now
+            Change(APPS, self.app, wanted),
+            [*self.nodes.values()],
+            [*self.instances.values()],
+            self.now,
         )
 
-    def step(self, wanted: DesiredApp) -> Plan:
+    def step(self, wanted: DesiredApp) -> Plan[AppInstance]:
         """Plan, carry out, count what changes, let online nodes answer."""
         plan = self.plan(wanted)
         self.app = structs.replace(self.app, status=plan.status)
@@ -94,7 +99,7 @@ class Fleet:
                 self.instances[name] = self.answer(instance)
         return plan
 
-    def settle(self, wanted: DesiredApp, limit: int = 200) -> Plan:
+    def settle(self, wanted: DesiredApp, limit: int = 200) -> Plan[AppInstance]:
         """Steps until nothing is left to do."""
         for _ in range(limit):
             before = (dict(self.instances), self.app.status)

@@ -21,8 +21,9 @@ from cloud.clock import utc_now
 from cloud.hub.hub import Hub, running_hub
 from cloud.hub.nodes import Nodes
 from cloud.hub.ports import Ports
-from cloud.kinds.appinstance import AppInstance, AppInstanceSpec, instance_name
+from cloud.kinds.appinstance import AppInstance, AppInstanceSpec
 from cloud.kinds.meta import Metadata
+from cloud.kinds.work import instance_name
 from cloud.metrics import Metrics
 from cloud.service import SCHEME
 from cloud.store.database import Database

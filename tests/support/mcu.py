@@ -19,20 +19,19 @@ CACHE = ROOT / ".cache/boards"
 FLASH_BYTES = 16 << 20
 FILES_AT = 1 << 20
 """Where its file system begins."""
+SLOTS_AT = 2 << 20
+"""Where the first image lies."""
 LEDS = 0x40028000
 PATIENCE = 60.0
 _INTERRUPT, _RAW, _RUN = b"\r\x03", b"\r\x01", b"\x04"
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 
 
-class Mcu:
-    """A microcontroller that is on; made by `mcu`."""
+class Prompt:
+    """MicroPython's prompt on a console."""
 
-    def __init__(self, console: socket.socket, link: socket.socket, qmp: Path) -> None:
+    def __init__(self, console: socket.socket) -> None:
         self._console = console
-        self._qmp = qmp
-        self.link = link
-        """Its second serial port, a stream."""
 
     def read_until(self, end: bytes) -> bytes:
         """What the console says, up to and with `end`."""
@@ -72,10 +71,26 @@ class Mcu:
         self._console.sendall(program.encode() + _RUN)
         self.read_until(b"OK")
 
+
+class Mcu(Prompt):
+    """A microcontroller that is on; made by `mcu`."""
+
+    def __init__(self, console: socket.socket, link: socket.socket, qmp: Path) -> None:
+        super().__init__(console)
+        self._qmp = qmp
+        self.link = link
+        """Its second serial port, a stream."""
+
     def set_celsius(self, celsius: float) -> None:
         """The temperature at its sensor."""
         where = {"path": "/machine/peripheral/probe", "property": "temperature"}
         self._monitor("qom-set", where | {"value": round(celsius * 1000)})
+
+    def overhear(self) -> bool:
+        """Take what it says on its link and say nothing: an emulated line that nobody reads stands still."""
+        while select.select([self.link], [], [], 0)[0]:
+            assert self.link.recv(4096), "the device is gone"
+        return True
 
     def led(self, number: int) -> bool:
         """Whether a lamp is lit, seen from outside."""
@@ -100,16 +115,37 @@ class Mcu:
 
 
 @contextmanager
-def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
-    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there."""
-    elf = firmware("mps2", CACHE, print)
+def mcu(
+    programs: Programs,
+    flash: Path,
+    *,
+    sensor: int = Tmp105().address,
+    eeprom: int | None = None,
+    elf: Path | None = None,
+    debugger: Path | None = None,
+) -> Iterator[Mcu]:
+    """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there.
+
+    `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory. `elf`: what a programmer
+    put into it, if not the firmware. `debugger`: a socket that `gdb.Debugger` connects to.
+    """
+    memories = (
+        []
+        if eeprom is None
+        else ["-device", f"at24c-eeprom,bus=i2c,address={eeprom},rom-size=256"]
+    )
+    elf = elf or firmware("mps2", CACHE, print)
+    debug = []
+    if debugger is not None:
+        debug = ["-chardev", f"socket,id=gdb,path={debugger},server=on,wait=off"]
+        debug += ["-gdb", "chardev:gdb"]
     if not flash.exists():
         with flash.open("wb") as file:
             file.truncate(FLASH_BYTES)
     with (
         tempfile.TemporaryDirectory(prefix="mcu-") as place,
-        _door(Path(place) / "console") as console,
-        _door(Path(place) / "link") as link,
+        door(Path(place) / "console") as console,
+        door(Path(place) / "link") as link,
     ):
         qmp = Path(place) / "qmp"
         memory = f"memory-backend-file,id=flash,mem-path={flash},size={FLASH_BYTES},share=on"
@@ -123,7 +159,9 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
                     *("-serial", "chardev:console"),
                     *("-chardev", f"socket,id=link,path={place}/link", "-serial", "chardev:link"),
                     *("-qmp", f"unix:{qmp},server=on,wait=off"),
-                    *("-device", f"tmp105,id=probe,bus=i2c,address={Tmp105().address}"),
+                    *("-device", f"tmp105,id=probe,bus=i2c,address={sensor}"),
+                    *memories,
+                    *debug,
                 ],
             ),
             stdin=subprocess.DEVNULL,
@@ -139,7 +177,7 @@ def mcu(programs: Programs, flash: Path) -> Iterator[Mcu]:
             process.wait()
 
 
-def _door(path: Path) -> socket.socket:
+def door(path: Path) -> socket.socket:
     """Where QEMU comes to, once."""
     door = socket.socket(socket.AF_UNIX)
     door.bind(str(path))

@@ -1,6 +1,7 @@
 """An emulated Raspberry Pi that was flashed as a person would flash it, and the cloud it dials."""
 
 import json
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ FROM_GUEST = "10.0.2.2"
 """Where QEMU's user network shows a guest this machine's loopback."""
 HEATER = 17
 """The GPIO line of the thermostat's heater."""
+_FIRST_PARTITION = 446 + 8
+"""Where a partition table has the first sector of the first one."""
 SLOW = 300.0
 """Seconds that anything may take: the board is emulated, the machine busy with other tests."""
 
@@ -59,10 +62,13 @@ class Pi(Node):
 
 
 @contextmanager
-def pi(image: Path, cloud: Cloud, programs: Programs, keys: Path) -> Iterator[Pi]:
+def pi(
+    image: Path, cloud: Cloud, programs: Programs, keys: Path, *, more: str = ""
+) -> Iterator[Pi]:
     """A Raspberry Pi called barn at site=barn, not yet on: two TMP105, and `mcu` on serial0.
 
-    It joins with a token, and runs what the keys in `keys` (`skerry keys init`) signed.
+    It joins with a token, and runs what the keys in `keys` (`skerry keys init`) signed. `more` is
+    added to its skerry.toml, as a person does who opens the card.
     """
     made = skerry("token", "create", "--pattern", "barn", "--label", "site=barn", cloud=cloud.url)
     with tempfile.TemporaryDirectory(prefix="pi-") as place:
@@ -72,8 +78,21 @@ def pi(image: Path, cloud: Cloud, programs: Programs, keys: Path) -> Iterator[Pi
             *("--cloud", f"https://{FROM_GUEST}:{cloud.port}", "--token", made.stdout.strip()),
             *("--trust-root", str(keys / "root.cose")),
         )
+        if more:
+            add_settings(card, more)
         machine, media = emulated(board_of(card), card, Path(place))
         sensors = (Tmp105(), Tmp105(name="room", address=0x49))
         fittings = Fittings(sensors=sensors, ports=("mcu",))
         with Board(machine, media, programs, fittings) as board:
             yield Pi(board)
+
+
+def add_settings(card: Path, text: str) -> None:
+    """Add to skerry.toml in the first partition, which any computer can open."""
+    with card.open("rb") as disk:
+        disk.seek(_FIRST_PARTITION)
+        start = int.from_bytes(disk.read(4), "little") * 512
+    fat, file = f"{card}@@{start}", card.with_suffix(".toml")
+    subprocess.run(["mcopy", "-i", fat, "::/skerry.toml", file], check=True)
+    file.write_text(file.read_text() + text)
+    subprocess.run(["mcopy", "-o", "-i", fat, file, "::/skerry.toml"], check=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from edge.wire.firmware import DesiredFirmware
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import DesiredApp, Module
 
@@ -25,6 +26,30 @@ def desired_app(
             **fields,
         },
         DesiredApp,
+    )
+
+
+def desired_firmware(
+    name: str = "valve",
+    version: str = "0.2.0",
+    image: str = "f",
+    board: str = "mps2",
+    **fields: Any,
+) -> DesiredFirmware:
+    digest = "sha256:" + image * 64
+    return msgspec.convert(
+        {
+            "manifest": {
+                "name": name,
+                "version": version,
+                "board": board,
+                "digest": digest,
+                "size": 100,
+            },
+            "image": {"repository": name, "digest": digest, "size": 100},
+            **fields,
+        },
+        DesiredFirmware,
     )
 
 

@@ -77,6 +77,12 @@ def test_its_configuration_outlives_a_power_cut_and_a_wrong_one_changes_nothing(
         for wrong, words in (
             ({"properties": {"x": {"kind": "laser"}}}, "properties.x.kind: must be one of"),
             ({"properties": {"x": {"kind": "in", "pin": "GPIO4"}}}, "properties.x: pin: there is"),
+            ({"properties": {"x": {"kind": "adc", "pin": "LED0"}}}, "microcontroller has no ADC"),
+            ({"properties": {"x": {"kind": "pwm", "pin": "LED0"}}}, "microcontroller has no PWM"),
+            (
+                {"properties": {"x": {"kind": "in", "pin": "BUTTON0", "pull": "up"}}},
+                "microcontroller has no PULL_UP",
+            ),
             ({"safe_after": 0}, "safe_after: must be an integer from 100"),
         ):
             assert words in node.write(CONFIG, c=wrong)["rsn"]

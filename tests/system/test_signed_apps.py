@@ -13,6 +13,7 @@ from cloud.client.api import Client
 from cloud.client.built import load
 from cloud.client.registry import (
     Reference,
+    app_artifact,
     app_manifest,
     digest_of,
     push,
@@ -128,7 +129,7 @@ class Intruder:
 
     def deploy(self, tag: str, app: bytes, module: bytes, signature: bytes) -> None:
         """Put an artifact of one's own into the registry and order every node to run it."""
-        push(self.client, Reference("beeper", tag), app, module, signature=signature)
+        push(self.client, Reference("beeper", tag), app_artifact(app, module), signature=signature)
         artifact = {"repository": "beeper", "reference": tag, "digest": None}
         self.client.patch("apps", "beeper", {"spec": {"artifact": artifact}})
 

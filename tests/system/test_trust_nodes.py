@@ -264,6 +264,34 @@ def test_a_node_fetches_the_artifacts_of_its_own_apps_and_no_others(
         fetch(foreign, tmp_path / "cache-2")
 
 
+def test_a_node_fetches_the_images_of_its_own_microcontrollers(cloud: TrustCloud, tmp_path: Path):
+    mine = cloud.joined(tmp_path / "wired", "wired")
+    image = b"an image"
+    digest = digest_of(image)
+    pushed = cloud.operator.post(f"/v2/valve/blobs/uploads/?digest={digest}", content=image)
+    assert pushed.status_code == 201, pushed.text
+    manifest = {"name": "valve", "version": "1.0.0", "board": "mps2", "digest": digest, "size": 8}
+    body = {
+        "apiVersion": "skerry.dev/v1alpha1",
+        "kind": "FirmwareInstance",
+        "metadata": {"name": "valve.wired"},
+        "spec": {
+            "firmware": "valve",
+            "node": "wired",
+            "desired": {
+                "manifest": manifest,
+                "image": {"repository": "valve", "digest": digest, "size": 8},
+            },
+        },
+    }
+    where = INSTANCES.replace("appinstances", "firmwareinstances")
+    made = cloud.operator.post(where, json=body)
+    assert made.status_code == 201, made.text
+    cache = ArtifactCache(tmp_path / "cache", 1 << 20, tls=mine.tls)
+    module = Module(repository="valve", digest=digest, size=8)
+    assert run(cache.fetch(cloud.url, module)).read_bytes() == image
+
+
 @pytest.mark.parametrize(
     "path", [NODES, f"/v2/thermo/blobs/sha256:{'0' * 64}", "/v2/_catalog", "/metrics"]
 )

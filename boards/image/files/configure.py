@@ -12,9 +12,18 @@ import sys
 from pathlib import Path
 
 from boards.errors import PreseedError
-from boards.preseed import FILE_LIMIT, FILE_NAME, Preseed, Wifi, parse, render
+from boards.preseed import (
+    FILE_LIMIT,
+    FILE_NAME,
+    Preseed,
+    Wifi,
+    parse,
+    render,
+    render_attached,
+)
 
 BOOT, DATA, RUN = Path("/boot"), Path("/data"), Path("/run/skerry")
+BOARD = Path("/etc/skerry/board.toml")
 SUPPLICANT = Path("/usr/sbin/wpa_supplicant")
 """In the image only when the board has Wi-Fi."""
 
@@ -27,6 +36,8 @@ def main() -> int:
     socket.sethostname(settings.node.name or _own_name(DATA / "name"))
     if settings.trust.root is not None:
         write(RUN / "root.cose", base64.b64decode(settings.trust.root))
+    if settings.mcu:
+        write(RUN / "board.toml", BOARD.read_bytes() + b"\n" + render_attached(settings))
     if settings.ssh.keys:
         write(RUN / "ssh/authorized_keys", "".join(f"{key}\n" for key in settings.ssh.keys))
     if settings.wifi.ssid is not None:

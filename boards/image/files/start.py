@@ -8,46 +8,58 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
 
-import skerry
+from edge.config import AgentConfig
+from edge.launch import launch_on_board
+from hal.boardfile import load_board
+from hal.errors import HalError
 
 FACTS = Path("/run/skerry")
-BOARD = Path("/etc/skerry/board.toml")
+BOARDS = (FACTS / "board.toml", Path("/etc/skerry/board.toml"))
+"""With the microcontrollers that skerry.toml names, and the image's own."""
 STATE = Path("/data/agent")
 ROOTS = (Path("/boot/root.cose"), FACTS / "root.cose")
 """The root of trust, whose signatures count here: put beside skerry.toml, or written in it."""
+NOWHERE = "https://127.0.0.1:8480"
+"""The cloud of a node that is given none: nobody answers there."""
 
 
 def main() -> int:
     """Run the agent until it is told to stop."""
     settings = tomllib.loads((FACTS / "skerry.toml").read_text())
     name = socket.gethostname()
-    arguments = ["agent", "--name", name, "--state", str(STATE)]
-    arguments += ["--runtime", str(FACTS / "agent"), "--boot-facts", str(FACTS)]
-    if BOARD.exists():
-        arguments += ["--board", str(BOARD)]
-    arguments += cloud_arguments(settings["cloud"])
-    arguments += [f"--trust-root={root}" for root in ROOTS if root.exists()][:1]
-    if settings["trust"].get("unsigned") == "allow":
-        arguments.append("--allow-unsigned")
-    for label, value in settings["node"].get("labels", {}).items():
-        arguments += ["--label", f"{label}={value}"]
-    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
-    _say(f"agent of {name} starts {seconds:.1f} s after the kernel")
-    return skerry.main(arguments)
-
-
-def cloud_arguments(cloud: dict[str, Any]) -> list[str]:
-    """`[cloud]` as the agent takes it: the one place that knows how a node joins."""
+    cloud = settings["cloud"]
     if "url" not in cloud:
         _say("cloud.url is missing in skerry.toml: this node runs alone")
-        return []
-    arguments = ["--cloud", str(cloud["url"])]
-    for key in ("token", "ca-pin"):
-        if key in cloud:
-            arguments += [f"--{key}", str(cloud[key])]
-    return arguments
+    config = AgentConfig(
+        name=name,
+        cloud=cloud.get("url", NOWHERE),
+        token=cloud.get("token") if "url" in cloud else None,
+        ca_pin=cloud.get("ca-pin") if "url" in cloud else None,
+        labels=settings["node"].get("labels", {}),
+        board=_board(),
+        state=STATE,
+        runtime=FACTS / "agent",
+        boot_facts=FACTS,
+        trust_root=next((root for root in ROOTS if root.exists()), None),
+        allow_unsigned=settings["trust"].get("unsigned") == "allow",
+    )
+    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+    _say(f"agent of {name} starts {seconds:.1f} s after the kernel")
+    return launch_on_board(config)
+
+
+def _board() -> Path | None:
+    """The first that is right: a wrong word about a microcontroller costs no more than that."""
+    for file in BOARDS:
+        if file.exists():
+            try:
+                load_board(file).close()
+            except HalError as fault:
+                _say(f"skerry.toml: {fault}: this node runs without its microcontrollers")
+            else:
+                return file
+    return None
 
 
 def _say(text: str) -> None:

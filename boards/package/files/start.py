@@ -10,41 +10,40 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import skerry
+from edge.config import AgentConfig
+from edge.launch import launch_on_board
 
 SETTINGS = Path("/etc/skerry/skerry.toml")
 ROOT = Path("/etc/skerry/root.cose")
 """The root of trust that a person put beside it: whose signatures count here."""
+NOWHERE = "https://127.0.0.1:8480"
+"""The cloud of a node that is given none: one on this machine, or nobody."""
 WRONG_SETTINGS = 2
 
 
 def main() -> int:
     """Run the agent until it is told to stop."""
     try:
-        arguments = _arguments(tomllib.loads(SETTINGS.read_text(encoding="utf-8-sig")))
+        config = _config(tomllib.loads(SETTINGS.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError) as fault:
         print(f"{SETTINGS}: {fault}", file=sys.stderr)  # noqa: T201 - the journal's
         return WRONG_SETTINGS
-    return skerry.main(arguments)
+    return launch_on_board(config)
 
 
-def _arguments(settings: dict[str, Any]) -> list[str]:
+def _config(settings: dict[str, Any]) -> AgentConfig:
     node, cloud = _table(settings, "node"), _table(settings, "cloud")
-    name = str(node.get("name") or socket.gethostname().partition(".")[0].lower())
-    arguments = ["agent", "--name", name, "--state", "/var/lib/skerry/agent"]
-    arguments += ["--runtime", "/run/skerry"]
-    if "board" in node:
-        arguments += ["--board", str(node["board"])]
-    if "url" in cloud:
-        arguments += ["--cloud", str(cloud["url"])]
-    for key in ("token", "ca-pin"):
-        if key in cloud:
-            arguments += [f"--{key}", str(cloud[key])]
-    if ROOT.exists():
-        arguments += ["--trust-root", str(ROOT)]
-    for label, value in _table(node, "labels").items():
-        arguments += ["--label", f"{label}={value}"]
-    return arguments
+    return AgentConfig(
+        name=str(node.get("name") or socket.gethostname().partition(".")[0].lower()),
+        cloud=str(cloud.get("url", NOWHERE)),
+        token=str(cloud["token"]) if "token" in cloud else None,
+        ca_pin=str(cloud["ca-pin"]) if "ca-pin" in cloud else None,
+        labels={label: str(value) for label, value in _table(node, "labels").items()},
+        board=Path(node["board"]) if "board" in node else None,
+        state=Path("/var/lib/skerry/agent"),
+        runtime=Path("/run/skerry"),
+        trust_root=ROOT if ROOT.exists() else None,
+    )
 
 
 def _table(parent: dict[str, Any], name: str) -> dict[str, Any]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skerry import Verbs
 
+ROLES = ("root", "app", "image", "firmware")
+
 
 def add(verbs: "Verbs") -> None:
     """Add them."""
     _app(verbs)
+    _firmware(verbs)
     _image(verbs)
     _keys(verbs)
     _verify(verbs)
@@ -29,10 +32,7 @@ def _app(verbs: "Verbs") -> None:
     deploy.add_argument("-l", "--selector", metavar="NAME=VALUE,…", help="labels of the nodes")
     _given(deploy)
     _signing(verbs, deploy)
-    deploy.add_argument("--wait", action="store_true", help="return when it runs everywhere")
-    deploy.add_argument(
-        "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long --wait waits"
-    )
+    _waiting(deploy, 120.0)
     verbs.cloud(deploy)
 
     run = does.verb(
@@ -49,6 +49,49 @@ def _app(verbs: "Verbs") -> None:
     run.set_defaults(build=verbs.build_app)
     _signing(verbs, run)
     verbs.cloud(run, output=False)
+
+
+def _firmware(verbs: "Verbs") -> None:
+    does = verbs.group("firmware")
+    where = "cloud.client.firmware"
+    push = does.verb("push", f"{where}:push_firmware", "push a firmware image to the registry")
+    push.add_argument("image", type=Path, help="as `skerry firmware build` makes it")
+    _described(push)
+    push.add_argument("--tag", help="the image's version by default")
+    _signing(verbs, push)
+    verbs.cloud(push)
+    deploy = does.verb(
+        "deploy", f"{where}:deploy", "run a firmware on microcontrollers of the nodes you select"
+    )
+    deploy.add_argument("firmware", help="REPOSITORY:TAG, or an image, which is pushed first")
+    deploy.add_argument("--name", help="name of the Firmware; the repository's by default")
+    deploy.add_argument("-l", "--selector", metavar="NAME=VALUE,…", help="labels of the nodes")
+    deploy.add_argument(
+        "--mcu",
+        metavar="NAME",
+        help="the nodes' name for the microcontroller; the only one of the image's board if absent",
+    )
+    _described(deploy, name="--image-name")
+    _signing(verbs, deploy)
+    _waiting(deploy, 900.0)
+    verbs.cloud(deploy)
+
+
+def _described(verb: argparse.ArgumentParser, name: str = "--name") -> None:
+    verb.add_argument(
+        name, metavar="NAME", help="what versions of it have in common; skerry-BOARD by default"
+    )
+    verb.add_argument(
+        "--board", metavar="NAME", help="where the image does not say: what it is for"
+    )
+    verb.add_argument("--release", metavar="VERSION", help="where the image does not say: 1.2.3")
+
+
+def _waiting(verb: argparse.ArgumentParser, timeout: float) -> None:
+    verb.add_argument("--wait", action="store_true", help="return when it runs everywhere")
+    verb.add_argument(
+        "--timeout", type=float, default=timeout, metavar="SECONDS", help="how long --wait waits"
+    )
 
 
 def _image(verbs: "Verbs") -> None:
@@ -71,7 +114,7 @@ def _image(verbs: "Verbs") -> None:
 def _keys(verbs: "Verbs") -> None:
     does = verbs.group("keys")
     init = does.verb("init", "cloud.client.keys:init", "make keys and a root of trust")
-    for role in ("root", "app", "image"):
+    for role in ROLES:
         init.add_argument(
             f"--{role}-keys", type=int, default=1, metavar="N", help=f"{role} keys to make"
         )
@@ -84,7 +127,7 @@ def _keys(verbs: "Verbs") -> None:
         "-o", "--output", choices=("table", "json", "yaml"), default="table", help="form"
     )
     rotate = does.verb("rotate", "cloud.client.keys:rotate", "replace the keys of a role")
-    rotate.add_argument("role", choices=("root", "app", "image"), help="whose keys are replaced")
+    rotate.add_argument("role", choices=ROLES, help="whose keys are replaced")
     publish = does.verb("publish", "cloud.client.keys:publish", "bring the root to the cloud")
     for verb in (init, show, rotate, publish):
         verbs.keyring(verb)
@@ -130,7 +173,7 @@ def _signing(verbs: "Verbs", verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--sign",
         action=argparse.BooleanOptionalAction,
-        help="sign with the app keys that are here; done when there are keys",
+        help="sign with the keys that are here; done when there are keys",
     )
     verb.add_argument(
         "--downgrade-from",

@@ -6,17 +6,11 @@
 #define SYST_CSR REG(0xE000E010)
 #define SYST_RVR REG(0xE000E014)
 #define SYST_CVR REG(0xE000E018)
-#define SCB_VTOR REG(0xE000ED08)
-#define SCB_AIRCR REG(0xE000ED0C)
 #define NVIC_ISER0 REG(0xE000E100)
-#define AIRCR_RESET (0x05FA0004u)
 
 #define COUNTS_PER_MS (CLOCK_HZ / 1000)
 #define COUNTS_PER_US (CLOCK_HZ / 1000000)
 
-// A reset leaves RAM as it is; after power-on there is something else than the mark.
-#define CAUSE_MARK (0x5C4E0000u)
-static uint32_t kept_cause __attribute__((section(".noinit")));
 static uint32_t cause;
 
 volatile uint32_t board_ticks_ms;
@@ -25,7 +19,7 @@ extern uint32_t _estack, _sidata, _sdata, _edata, _sbss, _ebss;
 int main(int argc, char **argv);
 
 void board_reset(uint32_t why) {
-    kept_cause = CAUSE_MARK | why;
+    KEPT_CAUSE = CAUSE_MARK | why;
     SCB_AIRCR = AIRCR_RESET;
     for (;;) {
     }
@@ -42,8 +36,9 @@ static void start(void) {
     for (uint32_t *to = &_sbss; to < &_ebss;) {
         *to++ = 0;
     }
-    cause = (kept_cause & 0xFFFF0000u) == CAUSE_MARK ? kept_cause & 0xFFFFu : RESET_POWER_ON;
-    kept_cause = CAUSE_MARK | RESET_HARD;
+    uint32_t kept = KEPT_CAUSE;
+    cause = (kept & 0xFFFF0000u) == CAUSE_MARK ? kept & 0xFFFFu : RESET_POWER_ON;
+    KEPT_CAUSE = CAUSE_MARK | RESET_HARD;
     extern const uint32_t isr_vector[];
     SCB_VTOR = (uint32_t)isr_vector;
     SYST_RVR = COUNTS_PER_MS - 1;
@@ -66,11 +61,12 @@ static void nmi_handler(void) {
 static void fault_handler(void) {
     static const char said[] = "\r\nfault: reset\r\n";
     uart_send(0, (const uint8_t *)said, sizeof(said) - 1);
-    board_reset(RESET_HARD);
+    board_reset(RESET_FAULT);
 }
 
 static void systick_handler(void) {
     board_ticks_ms += 1;
+    pin_tick();
 }
 
 static void uart0_handler(void) {

@@ -5,16 +5,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REG(address) (*(volatile uint32_t *)(address))
-#define CLOCK_HZ (25000000u)
+#include "../../boot/mps2/machine.h"
+
 #define UARTS (5)
 
-// Values of machine.reset_cause().
-enum { RESET_POWER_ON = 1, RESET_HARD = 2, RESET_WATCHDOG = 3 };
+// Values of machine.reset_cause(), and of the bootloader's cause_t.
+enum { RESET_POWER_ON = 1, RESET_HARD = 2, RESET_WATCHDOG = 3, RESET_FAULT = 4 };
 
 __attribute__((noreturn)) void board_reset(uint32_t cause);
 uint32_t board_reset_cause(void);
 extern volatile uint32_t board_ticks_ms;
+
+// Each millisecond: what changed at the pins.
+void pin_tick(void);
+// Before a program: every line is an input, nobody listens.
+void pin_init0(void);
 
 void uart_init(void);
 void uart_interrupt(unsigned port);

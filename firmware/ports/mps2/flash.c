@@ -1,14 +1,11 @@
 // mps2.Flash(): the part of flash that holds the file system, as a block device.
 #include <string.h>
 
+#include "../../boot/map.h"
+#include "../../boot/nor.h"
 #include "extmod/vfs.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
-
-#define FLASH_BASE (0x21000000u)
-#define FILES_AT (1024u * 1024u)
-#define FILES_BYTES (1024u * 1024u)
-#define BLOCK_BYTES (4096u)
 
 typedef struct {
     mp_obj_base_t base;
@@ -18,15 +15,15 @@ static const mp_obj_type_t flash_type;
 static const flash_obj_t flash = {{ &flash_type }};
 
 // The place of `length` bytes of a block; raises OSError for what is not ours.
-static uint8_t *place(size_t n_args, const mp_obj_t *args, size_t length) {
+static uint32_t place(size_t n_args, const mp_obj_t *args, size_t length) {
     mp_int_t block = mp_obj_get_int(args[1]);
     mp_int_t offset = n_args > 3 ? mp_obj_get_int(args[3]) : 0;
-    if (block < 0 || offset < 0 || (uint32_t)block >= FILES_BYTES / BLOCK_BYTES
-        || (uint32_t)offset > FILES_BYTES || length > FILES_BYTES
-        || block * BLOCK_BYTES + offset + length > FILES_BYTES) {
+    if (block < 0 || offset < 0 || (uint32_t)block >= MAP_FILES_BYTES / NOR_SECTOR
+        || (uint32_t)offset > MAP_FILES_BYTES || length > MAP_FILES_BYTES
+        || block * NOR_SECTOR + offset + length > MAP_FILES_BYTES) {
         mp_raise_OSError(MP_EINVAL);
     }
-    return (uint8_t *)(FLASH_BASE + FILES_AT + block * BLOCK_BYTES + offset);
+    return MAP_FILES + (uint32_t)block * NOR_SECTOR + (uint32_t)offset;
 }
 
 static mp_obj_t flash_make_new(
@@ -40,7 +37,7 @@ static mp_obj_t flash_make_new(
 static mp_obj_t flash_readblocks(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t into;
     mp_get_buffer_raise(args[2], &into, MP_BUFFER_WRITE);
-    memcpy(into.buf, place(n_args, args, into.len), into.len);
+    memcpy(into.buf, nor_read(place(n_args, args, into.len)), into.len);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_readblocks_obj, 3, 4, flash_readblocks);
@@ -48,11 +45,15 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_readblocks_obj, 3, 4, flash_rea
 static mp_obj_t flash_writeblocks(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t from;
     mp_get_buffer_raise(args[2], &from, MP_BUFFER_READ);
-    uint8_t *to = place(n_args, args, from.len);
-    if (n_args == 3) {
-        memset(to, 0xFF, from.len);  // without an offset a block is erased before
+    uint32_t to = place(n_args, args, from.len);
+    if (n_args == 3) {  // without an offset a block is erased before
+        for (uint32_t at = 0; at < from.len; at += NOR_SECTOR) {
+            nor_erase(to + at);
+        }
     }
-    memcpy(to, from.buf, from.len);
+    if (!nor_program(to, from.buf, (uint32_t)from.len)) {
+        mp_raise_OSError(MP_EIO);
+    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(flash_writeblocks_obj, 3, 4, flash_writeblocks);
@@ -64,12 +65,12 @@ static mp_obj_t flash_ioctl(mp_obj_t self, mp_obj_t request, mp_obj_t argument) 
         case MP_BLOCKDEV_IOCTL_SYNC:
             return MP_OBJ_NEW_SMALL_INT(0);
         case MP_BLOCKDEV_IOCTL_BLOCK_COUNT:
-            return MP_OBJ_NEW_SMALL_INT(FILES_BYTES / BLOCK_BYTES);
+            return MP_OBJ_NEW_SMALL_INT(MAP_FILES_BYTES / NOR_SECTOR);
         case MP_BLOCKDEV_IOCTL_BLOCK_SIZE:
-            return MP_OBJ_NEW_SMALL_INT(BLOCK_BYTES);
+            return MP_OBJ_NEW_SMALL_INT(NOR_SECTOR);
         case MP_BLOCKDEV_IOCTL_BLOCK_ERASE: {
             mp_obj_t args[] = { self, argument };
-            memset(place(2, args, BLOCK_BYTES), 0xFF, BLOCK_BYTES);
+            nor_erase(place(2, args, NOR_SECTOR));
             return MP_OBJ_NEW_SMALL_INT(0);
         }
         default:

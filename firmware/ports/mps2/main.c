@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
     for (;;) {
         gc_init(heap, (char *)heap + MICROPY_HEAP_SIZE);
         mp_init();
+        pin_init0();
         run();
         mp_printf(&mp_plat_print, "MPY: soft reboot\n");
         gc_sweep_all();
@@ -48,5 +49,5 @@ void gc_collect(void) {
 void nlr_jump_fail(void *value) {
     (void)value;
     mp_printf(&mp_plat_print, "an exception that nobody catches: reset\n");
-    board_reset(RESET_HARD);
+    board_reset(RESET_FAULT);
 }

@@ -1,20 +1,3 @@
-# What is in the firmware as bytecode: asyncio, the link, the device, and what runs first.
-include("$(MPY_DIR)/extmod/asyncio")
+# What is in the firmware as bytecode: what all ports share, and what runs first on this one.
+include("$(PROJECT_DIR)/firmware/manifest.py")
 freeze("$(PORT_DIR)/frozen")
-freeze(
-    "$(PROJECT_DIR)",
-    (
-        "firmware/link/__init__.py",
-        "firmware/link/cbor.py",
-        "firmware/link/console.py",
-        "firmware/link/errors.py",
-        "firmware/link/frame.py",
-        "firmware/link/session.py",
-        "firmware/link/smp.py",
-        "firmware/device/__init__.py",
-        "firmware/device/app.py",
-        "firmware/device/config.py",
-        "firmware/device/log.py",
-        "firmware/device/properties.py",
-    ),
-)

@@ -10,6 +10,7 @@ from boards.errors import PreseedError
 from boards.preseed import (
     FILE_LIMIT,
     Cloud,
+    Mcu,
     Node,
     Preseed,
     Ssh,
@@ -19,6 +20,7 @@ from boards.preseed import (
     merge,
     parse,
     render,
+    render_attached,
 )
 from tests.support.card_image import KEY, PIN
 
@@ -28,6 +30,18 @@ FULL = Preseed(
     trust=Trust(root="cm9vdA==", unsigned="allow"),
     wifi=Wifi(ssid="Stall \U0001f404", psk='quote" and \\slash', country="DE"),
     ssh=Ssh(keys=[KEY]),
+    mcu={
+        "pico": Mcu(
+            usb="2e8a:000a",
+            serial_number="E66",
+            config={
+                "safe_after": 2000,
+                "buses": {"attic": {"scl": "GPIO5", "sda": "GPIO4"}},
+                "properties": {"a b": {"kind": "tmp105", "bus": "attic", "change": 0.5}},
+            },
+        ),
+        "shed": Mcu(device="/dev/ttyS1", baudrate=9600),
+    },
 )
 
 
@@ -114,3 +128,24 @@ def test_secrets_are_shown_nowhere():
     shown += [str(caught.value), repr(caught.value.__context__ and caught.value.__cause__)]
     assert "line 2" in shown[3]
     assert not [text for text in shown if any(secret in text for secret in secrets)]
+
+
+def test_the_tables_of_microcontrollers_are_also_the_board_files():
+    text = render_attached(FULL)
+    assert text in render(FULL)
+    assert parse(text).mcu == FULL.mcu
+    assert merge(FULL, Preseed(mcu={"shed": Mcu(usb="1:2")})).mcu["shed"].device is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[mcu.pico]", "mcu.pico: how is it found"),
+        ("[mcu.Pico]\nusb = '2e8a:000a'", "'Pico' is not a microcontroller's name"),
+        ("[mcu.pico]\nport = '/dev/ttyACM0'", "mcu"),
+        ("[mcu.pico]\nusb = '2e8a:000a'\nconfig = { when = 2026-11-29 }", "has no place"),
+    ],
+)
+def test_a_microcontroller_that_cannot_be_is_refused_by_its_key(text: str, words: str):
+    with pytest.raises(PreseedError, match=words):
+        parse(text.encode())

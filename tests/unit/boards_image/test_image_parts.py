@@ -1,6 +1,7 @@
 """The parts of an image, each by itself."""
 
 import gzip
+import importlib.machinery
 import importlib.util
 import struct
 import subprocess
@@ -11,11 +12,11 @@ import pytest
 
 from boards.board import Role, find_board
 from boards.image import disk
+from boards.image.bytecode import compile_tree
 from boards.image.cpio import initramfs
 from boards.image.elf import read_elf
 from boards.image.errors import ForeignError, PackageError, SpaceError
 from boards.image.kernel import choose_modules
-from boards.image.python import compile_tree
 from boards.image.rootfs import LIBRARIES, check_architecture
 from boards.image.wheels import NATIVE, PURE, _checked, pinned
 
@@ -98,6 +99,15 @@ def test_bytecode_runs_without_its_source_and_names_the_boards_path(tmp_path):
     spec.loader.exec_module(made)
     assert (made.answer, made.__doc__) == (42, None)
     assert b"/on/board/thing.py" in (tmp_path / "thing.pyc").read_bytes()
+
+
+def test_bytecode_knows_lines_but_keeps_no_columns(tmp_path):
+    (tmp_path / "thing.py").write_text("def fail():\n    x = 1\n    return x + 'a'\n")
+    compile_tree(tmp_path, "/on/board")
+    loader = importlib.machinery.SourcelessFileLoader("thing", str(tmp_path / "thing.pyc"))
+    code = loader.get_code("thing").co_consts[0]
+    assert {line for _, _, line in code.co_lines()} == {1, 2, 3}
+    assert {place[2:] for place in code.co_positions()} == {(None, None)}
 
 
 def test_every_wheel_that_a_board_needs_is_pinned_with_hashes():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from boards.image.prune import prune_bindings, pruned
+from boards.image.prune import prune_bindings, pruned, shortened
 from tests.support.system import ROOT
 
 SOURCE = """
@@ -46,6 +46,38 @@ def test_what_is_used_stays_with_all_it_needs():
     for word in ("import ctypes", "helper = 1", "used_t", "other_t", "_used.argtypes", "def used"):
         assert word in left
     assert "unused" not in left
+
+
+IMPORTS = """
+'''Says parse and spare.'''
+from __future__ import annotations
+import used, spare
+from some import parse, other as kept
+from all import *
+__all__ = ["spare"]
+def main():
+    spare()
+def wanted():
+    '''Of spare.'''
+    return used.thing(kept)
+wanted.note.__doc__ = "…"
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_imports_go_with_what_used_them_and_docstrings_use_nothing():
+    left = pruned(IMPORTS, {"wanted"})
+    assert left.startswith("from __future__ import annotations\n")
+    for word in ("import used", "import other as kept", "from all import *", "def wanted"):
+        assert word in left
+    for word in ("import spare", "parse", "main", "__all__"):
+        assert word not in left
+
+
+def test_a_function_that_only_passes_on_is_another_name():
+    source = "def a(x, y):\n    return _a(x, y)\ndef b(x, y):\n    return _b(y, x)\n"
+    assert shortened(source) == "a = _a\n\ndef b(x, y):\n    return _b(y, x)"
 
 
 def test_every_name_that_others_ask_the_bindings_for_is_there(site: Path):

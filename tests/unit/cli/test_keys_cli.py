@@ -21,7 +21,7 @@ def test_keys_are_made_for_their_owner_alone(tmp_path: Path):
     assert keys(folder, "init") == 0
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     secret = list(folder.glob("*.pem"))
-    assert len(secret) == 3
+    assert len(secret) == 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert first_root((folder / "root.cose").read_bytes()).version == 1
 
@@ -77,6 +77,7 @@ def test_the_list_says_what_is_here(tmp_path: Path, capsys: pytest.CaptureFixtur
     found = json.loads(capsys.readouterr().out)
     assert {each["role"]: each["private"] for each in found["keys"]} == {
         "app": "here",
+        "firmware": "here",
         "image": "here",
         "root": "elsewhere",
     }

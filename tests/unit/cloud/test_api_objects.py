@@ -366,6 +366,7 @@ def test_openapi_names_every_kind(api):
             for each in schemas.values()
             if "x-kubernetes-group-version-kind" in each
         ]
-        assert sorted(kinds) == ["App", "AppInstance", "Node", "Role", "RoleBinding", "Secret"]
+        apps, firmware = ["App", "AppInstance"], ["Firmware", "FirmwareInstance"]
+        assert sorted(kinds) == [*apps, *firmware, "Node", "Role", "RoleBinding", "Secret"]
     index = api.get("/openapi/v3").json()["paths"]
     assert all(api.get(each["serverRelativeURL"]).status_code == 200 for each in index.values())

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from cloud.client.api import Client
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_artifact, push
 from edge.wire.manifest import AppManifest, Grant, GrantKind, TwinProperty, TwinType
 from tests.support.api import APPS, MERGE, NODES, ROOT, app_body, events, node_body
 from tests.support.cloud import cloud_service
@@ -38,7 +38,7 @@ def push_app(api: httpx.Client, repository: str, version: str = "1.0.0") -> str:
     module = b"\0asm\1\0\0\0" + version.encode()
     with Client(str(api.base_url)) as client:
         reference = Reference.parse(f"{repository}:{version}")
-        return push(client, reference, content, module, lambda *_: None)
+        return push(client, reference, app_artifact(content, module))
 
 
 def board(api: httpx.Client, name: str, **labels: str) -> None:

@@ -4,55 +4,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.hub import desired
-from cloud.hub.desired import DesiredIndex
-from cloud.kinds.appinstance import AppInstance, AppInstanceSpec, instance_name
+from cloud.hub.desired import DesiredIndex, Object
+from cloud.kinds.appinstance import AppInstance, AppInstanceSpec
+from cloud.kinds.firmwareinstance import FirmwareInstance, FirmwareInstanceSpec
 from cloud.kinds.meta import Metadata
-from tests.support.specs import desired_app
+from cloud.kinds.work import Instance, instance_name
+from tests.support.specs import desired_app, desired_firmware
 
 SPEC = desired_app()
-APPS, NODES = ("a", "b", "c"), ("n1", "n2")
+WORKS = (Object("app", "a"), Object("app", "b"), Object("firmware", "a"))
+NODES = ("n1", "n2")
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["put", "touch", "remove"]), st.sampled_from(APPS), st.sampled_from(NODES)
+        st.sampled_from(["put", "touch", "remove"]), st.sampled_from(WORKS), st.sampled_from(NODES)
     ),
     max_size=30,
 )
+
+
+def made(work: Object, node: str, metadata: Metadata) -> Instance:
+    if work.kind == "app":
+        spec = AppInstanceSpec(app=work.name, node=node, desired=SPEC)
+        return AppInstance(metadata=metadata, spec=spec)
+    firmware = FirmwareInstanceSpec(firmware=work.name, node=node, desired=desired_firmware())
+    return FirmwareInstance(metadata=metadata, spec=firmware)
 
 
 class Log:
     """The object store as the index sees it: every revision, and the state it ends in."""
 
     def __init__(self) -> None:
-        self.history: list[tuple[int, bool, AppInstance]] = []
-        self.present: dict[str, AppInstance] = {}
+        self.history: list[tuple[int, bool, Instance]] = []
+        self.present: dict[tuple[Object, str], Instance] = {}
         self.revision = 0
 
-    def change(self, verb: str, app: str, node: str) -> None:
-        name = instance_name(app, node)
-        old = self.present.get(name)
+    def change(self, verb: str, work: Object, node: str) -> None:
+        old = self.present.get((work, node))
         if old is None and verb != "put":
             return
         self.revision += 1
         uid, generation = str(self.revision), 1
         if old is not None:
             uid, generation = old.metadata.uid, old.metadata.generation + (verb == "put")
-        instance = AppInstance(
-            metadata=Metadata(
-                name=name, uid=uid, generation=generation, resource_version=str(self.revision)
-            ),
-            spec=AppInstanceSpec(app=app, node=node, desired=SPEC),
+        metadata = Metadata(
+            name=instance_name(work.name, node),
+            uid=uid,
+            generation=generation,
+            resource_version=str(self.revision),
         )
+        instance = made(work, node, metadata)
         self.history.append((self.revision, verb == "remove", instance))
         if verb == "remove":
-            del self.present[name]
+            del self.present[work, node]
         else:
-            self.present[name] = instance
+            self.present[work, node] = instance
 
-    def wanted(self, node: str) -> dict[str, tuple[str, int]]:
+    def wanted(self, node: str) -> dict[Object, tuple[str, int]]:
         return {
-            each.spec.app: (each.metadata.uid, each.metadata.generation)
-            for each in self.present.values()
-            if each.spec.node == node
+            work: (each.metadata.uid, each.metadata.generation)
+            for (work, at), each in self.present.items()
+            if at == node
         }
 
     def feed(self, index: DesiredIndex, after: int) -> None:
@@ -74,7 +85,7 @@ class Board:
     """What a node holds after the steps it was sent."""
 
     def __init__(self) -> None:
-        self.held: dict[str, tuple[str, int]] = {}
+        self.held: dict[Object, tuple[str, int]] = {}
         self.base = 0
 
     def follow(self, index: DesiredIndex, log: Log, node: str) -> None:
@@ -84,11 +95,11 @@ class Board:
         if step.base is None:
             self.held = {}
         assert step.base in {None, self.base}
-        for app in step.remove:
-            self.held.pop(app, None)
-        for name in step.put:
-            metadata = log.present[name].metadata
-            self.held[log.present[name].spec.app] = (metadata.uid, metadata.generation)
+        for work in step.remove:
+            self.held.pop(work, None)
+        for work in step.put:
+            metadata = log.present[work, node].metadata
+            self.held[work] = (metadata.uid, metadata.generation)
         self.base = step.revision
 
 
@@ -120,9 +131,9 @@ def test_one_who_has_everything_gets_nothing(changes):
 
 def test_a_status_wakes_nobody():
     log, index = Log(), DesiredIndex(0)
-    log.change("put", "a", "n1")
+    log.change("put", WORKS[0], "n1")
     log.feed(index, 0)
-    log.change("touch", "a", "n1")
+    log.change("touch", WORKS[0], "n1")
     (_, _, instance) = log.history[-1]
     assert index.put(instance, log.revision) is False
 
@@ -130,11 +141,11 @@ def test_a_status_wakes_nobody():
 def test_one_who_missed_a_forgotten_removal_gets_the_whole_set(monkeypatch):
     monkeypatch.setattr(desired, "REMOVALS_LIMIT", 1)
     log, index = Log(), DesiredIndex(0)
-    for app in APPS:
-        log.change("put", app, "n1")
-    for app in APPS[:2]:
-        log.change("remove", app, "n1")
+    for work in WORKS:
+        log.change("put", work, "n1")
+    for work in WORKS[:2]:
+        log.change("remove", work, "n1")
     log.feed(index, 0)
     step = index.step("n1", 3)
-    assert (step.base, step.put) == (None, ("c.n1",))
-    assert index.step("n1", 4).remove == ("b",)
+    assert (step.base, step.put) == (None, (WORKS[2],))
+    assert index.step("n1", 4).remove == (WORKS[1],)

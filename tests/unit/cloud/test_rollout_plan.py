@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from cloud.controllers.rollout import has_failed, is_good
+from cloud.controllers.appcraft import APPS
 from cloud.controllers.selecting import selects
-from cloud.kinds.app import App, Expression, LabelSelector, Operator, RolloutSpec
+from cloud.kinds.app import App
 from cloud.kinds.appinstance import AppInstanceStatus
 from cloud.kinds.meta import Truth, find_condition, with_metadata
+from cloud.kinds.work import Expression, LabelSelector, Operator, RolloutSpec
 from edge.wire.manifest import Restart, RestartPolicy, Runtime
 from edge.wire.messages import AppState, AppStatus, Files
 from tests.support.fleet import Fleet, app, desired, module, node, ready, trapped, traps_in
@@ -389,7 +390,7 @@ def test_what_counts_as_failed_and_as_good(status, failed, good):
     boards = fleet(1)
     boards.settle(V1)
     instance = structs.replace(boards.instances["n00"], status=AppInstanceStatus(**status))
-    assert (has_failed(instance), is_good(instance)) == (failed, good)
+    assert (APPS.has_failed(instance), APPS.is_good(instance)) == (failed, good)
 
 
 def test_an_app_that_may_end_is_good_when_it_ended_well():

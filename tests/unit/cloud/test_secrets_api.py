@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from cloud.client.api import Client
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_artifact, push
 from tests.support.api import APPS, MERGE, ROOT, app_body, events
 from tests.support.cloud import CloudService, cloud_service
 
@@ -63,7 +63,7 @@ def granted(service: CloudService, api: httpx.Client) -> str:
     manifest = {"name": "post", "version": "1.0.0", "grants": {"key": {"kind": "secret"}}}
     with Client(service.url) as client:
         content = json.dumps(manifest).encode()
-        digest = push(client, Reference("post", "1.0.0"), content, b"\0asm\1\0\0\0")
+        digest = push(client, Reference("post", "1.0.0"), app_artifact(content, b"\0asm\1\0\0\0"))
     node = {"metadata": {"name": "post-1", "labels": {"post": "yes"}}, "spec": {}}
     api.post(f"{ROOT}/nodes", json={**app_body(), **node, "kind": "Node"})
     ready = {"type": "Ready", "status": "True"}

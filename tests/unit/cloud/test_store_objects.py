@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.errors import AlreadyExists, BadRequest, Conflict, Expired, NotFound
-from cloud.kinds.app import APP
+from cloud.kinds.app import APP, App, AppSpec
 from cloud.kinds.appinstance import APP_INSTANCE
 from cloud.kinds.meta import Metadata, with_metadata
 from cloud.kinds.node import NODE, Node
 from cloud.kinds.scheme import Scheme
+from cloud.kinds.work import ArtifactRef
 from cloud.store.database import Database
 from cloud.store.objects import Objects, Query
 from cloud.store.selectors import EVERYTHING, Selector, label_equals, parse_labels
@@ -178,6 +179,32 @@ async def test_a_watcher_that_starts_far_behind_reads_history_in_order(tmp_path)
         while len(revisions) < 1200:
             revisions += [event.revision for event in await watch.take()]
         assert revisions == sorted(set(revisions))
+
+
+@pytest.mark.parametrize("since_begin", [True, False])
+async def test_a_watch_of_two_kinds_tells_them_in_one_order_without_a_gap(tmp_path, since_begin):
+    """From far behind too, where each kind's history is read in pieces."""
+    async with store(tmp_path) as objects:
+        early = await objects.watch_all((Node, App), Query(), 0)
+        for number in range(520):
+            await objects.create(board(f"n{number}"))
+            if number % 2:
+                await objects.create(app(f"a{number}"))
+        watch = await objects.watch_all((Node, App), Query(), 0) if since_begin else early
+        revisions: list[int] = []
+        while len(revisions) < 780:
+            revisions += [event.revision for event in await watch.take()]
+        assert revisions == list(range(1, 781))
+        await objects.delete(App, "a1")
+        [gone] = await watch.take()
+        assert (gone.type, gone.object.metadata.name) == (EventType.DELETED, "a1")
+        objects.stop(watch)
+        assert watch.closed
+
+
+def app(name: str) -> App:
+    spec = AppSpec(artifact=ArtifactRef(repository="thermo", reference="1"))
+    return App(metadata=Metadata(name=name), spec=spec)
 
 
 async def test_a_change_and_its_conflict_are_decided_where_nothing_comes_between(tmp_path):

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from edge.errors import RefusedError, TrustConfigError
 from edge.gatekeeper import Gatekeeper
 from edge.store import Store
-from edge.trust.manifest import capabilities, release_number
+from edge.trust.manifest import Kind, capabilities, release_number
 from edge.verifier import answer
 from edge.verifying import Answer, Question, ask
+from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import DesiredApp
-from tests.support.specs import desired_app
-from tests.support.trust import NOW, YEAR, root, signature, signed_root, statement
+from tests.support.specs import desired_app, desired_firmware
+from tests.support.trust import APP_KEYS, NOW, YEAR, root, signature, signed_root, statement
 
 
 def app(*signers: str, version: str = "1.0.0", module: str = "a", **changes: Any) -> DesiredApp:
@@ -236,6 +238,66 @@ def test_a_root_file_that_is_none_is_told_at_the_start(world: World):
     world.root_file.unlink()
     with pytest.raises(TrustConfigError, match="No such file"):
         world.gatekeeper()
+
+
+def firmware(
+    *signers: str, version: str = "1.0.0", board: str = "mps2", **changes: Any
+) -> DesiredFirmware:
+    """A signed firmware of the app's name; `changes` are of what is signed."""
+    spec = desired_firmware("thermometer", version, board=board)
+    made = statement(
+        **{
+            "kind": Kind.FIRMWARE,
+            "digest": spec.image.digest,
+            "version": release_number(version),
+            "capabilities": ["board:mps2"],
+            **changes,
+        }
+    )
+    return structs.replace(spec, signature=signature(made, *(signers or ("fw-1",))))
+
+
+def with_firmware_role(world: World) -> None:
+    world.root_file.write_bytes(signed_root(root(firmware=(("fw-1",), 1))))
+
+
+def test_firmware_is_admitted_by_keys_of_its_own_role(world: World):
+    with_firmware_role(world)
+    keeper = world.gatekeeper()
+    admitted = asyncio.run(keeper.admit(firmware()))
+    assert admitted is not None
+    assert admitted.version == release_number("1.0.0")
+    assert refusal(keeper, firmware("app-1", version="1.1.0")).reason == "SignerUnknown"
+    unsigned = refusal(keeper, desired_firmware())
+    assert unsigned.reason == "Unsigned"
+    assert "skerry firmware push" in str(unsigned)
+
+
+def test_an_image_is_not_passed_off_as_one_for_another_board(world: World):
+    with_firmware_role(world)
+    assert refusal(world.gatekeeper(), firmware(board="pico")).reason == "CapabilityNotSigned"
+
+
+def test_an_apps_signature_does_not_cover_a_firmware_of_its_name(world: World):
+    world.root_file.write_bytes(signed_root(root(firmware=(APP_KEYS, 1))))
+    found = refusal(world.gatekeeper(), firmware(*APP_KEYS, kind=Kind.APP))
+    assert found.reason == "SignatureMismatch"
+
+
+def test_an_app_and_a_firmware_of_one_name_have_a_floor_each(world: World):
+    with_firmware_role(world)
+    keeper = world.gatekeeper()
+    newer = app(version="2.0.0", module="b")
+    admit(keeper, newer)
+    keeper.proven(newer.module.digest)
+    spec = firmware(version="1.0.0")
+    admit(keeper, spec)
+    keeper.proven(spec.image.digest)
+    assert refusal(keeper, firmware(version="0.9.0")).reason == "VersionRollback"
+    permitted = firmware(version="0.9.0", downgrade_from=release_number("1.0.0"))
+    admitted = asyncio.run(keeper.admit(permitted))
+    assert admitted is not None
+    assert admitted.downgrade_from == release_number("1.0.0")
 
 
 def test_the_child_judges_as_the_function_does(world: World):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud.client.api import Client
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_artifact, push
 from edge import hollownode, hollowtally
 from edge.hollow import Fleet, Load, LoadError, bench
 from edge.hollownode import HollowOutbox
@@ -47,7 +47,7 @@ def stored_readings(directory: Path) -> int:
 def deploy(cloud: CloudService) -> None:
     with Client(cloud.url) as client:
         manifest = json.dumps({"name": "noop", "version": "1.2.3"}).encode()
-        digest = push(client, Reference("noop", "1.2.3"), manifest, EMPTY_MODULE)
+        digest = push(client, Reference("noop", "1.2.3"), app_artifact(manifest, EMPTY_MODULE))
         client.apply(
             {
                 "apiVersion": "skerry.dev/v1alpha1",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.device.config import DEFAULT, PROPERTIES_LIMIT, ConfigError, checked
+from firmware.device.config import DEFAULT, PROPERTIES_LIMIT, ConfigError, checked, names_of
 from firmware.device.log import LINE_LIMIT, LINES, Log
 from firmware.link import cbor
 
@@ -86,3 +86,76 @@ def test_the_log_keeps_the_newest_lines_and_their_numbers():
     assert lines == [[6, 6, "x" * LINE_LIMIT], [7, 7, "x" * LINE_LIMIT]]
     assert [line[0] for line in log.since(LINES + 4, 9)] == [LINES + 4, LINES + 5]
     assert log.since(LINES + 6, 9) == []
+
+
+def test_the_kinds_have_the_defaults_that_their_page_tells():
+    made = checked(
+        {
+            "buses": BUSES,
+            "properties": {
+                "tank": {"kind": "adc", "pin": "GP26"},
+                "fan": {"kind": "pwm", "pin": "GP15"},
+                "attic": {"kind": "bme280", "bus": "probe"},
+                "door": {"kind": "in", "pin": "GP2", "pull": "up"},
+            },
+        }
+    )["properties"]
+    assert isinstance(made, dict)
+    assert made["tank"] == {
+        "kind": "adc",
+        "pin": "GP26",
+        "every": 1000,
+        "low": 0,
+        "high": 1,
+        "change": 0.01,
+    }
+    assert made["fan"] == {"kind": "pwm", "pin": "GP15", "freq": 1000, "safe": 0}
+    assert made["attic"] == {
+        "kind": "bme280",
+        "bus": "probe",
+        "address": 0x76,
+        "every": 1000,
+        "temperature": 0.1,
+        "humidity": 0.5,
+        "pressure": 20,
+    }
+    assert names_of(made) == [
+        "tank",
+        "fan",
+        "attic.temperature",
+        "attic.humidity",
+        "attic.pressure",
+        "door",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"kind": "in", "pin": "P", "pull": "left"}, "properties.a.pull: must be up or down"),
+        (
+            {"kind": "pwm", "pin": "P", "safe": 2},
+            "properties.a.safe: must be a number from 0 to 1",
+        ),
+        ({"kind": "pwm", "pin": "P", "freq": 0.5}, "properties.a.freq: must be an integer"),
+        ({"kind": "adc", "pin": "P", "low": "no"}, "properties.a.low: must be a number"),
+        (
+            {"kind": "bme280", "bus": "probe", "address": 0x48},
+            "must be an integer from 118 to 119",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_kind_is_named(entry: dict[str, object], words: str):
+    with pytest.raises(ConfigError) as caught:
+        checked({"buses": BUSES, "properties": {"a": entry}})
+    assert words in str(caught.value)
+
+
+def test_a_weather_sensor_counts_as_three_and_its_names_stay_short():
+    entry = {"kind": "bme280", "bus": "probe"}
+    eleven = {str(number): entry for number in range(11)}
+    with pytest.raises(ConfigError, match="more than 32"):
+        checked({"buses": BUSES, "properties": eleven})
+    with pytest.raises(ConfigError, match="1 to 24 characters"):
+        checked({"buses": BUSES, "properties": {"a" * 13: entry}})
+    checked({"buses": BUSES, "properties": {"a" * 12: entry}})

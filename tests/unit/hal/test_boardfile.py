@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hal.board import Board, DrivenBoard
+from hal.board import AttachingBoard, Board, DrivenBoard
 from hal.boardfile import load_board
-from hal.errors import BoardFileError
+from hal.errors import BoardFileError, DeviceGoneError, ResourceNotFoundError
 from hal.gpio import Direction, LineConfig
 from hal.i2c import Read, Write
 from hal.linux.board import LinuxBoard
@@ -114,3 +114,61 @@ def test_a_mistake_is_named_by_its_key(tmp_path: Path, text: str, message: str) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BoardFileError, match=r"none\.toml: No such file"):
         load_board(tmp_path / "none.toml")
+
+
+def test_a_board_has_its_microcontrollers_by_their_names(tmp_path: Path) -> None:
+    board = board_of(
+        tmp_path,
+        """
+        [gpio.GPIO4]
+        [mcu.pico]
+        usb = "2e8a:000a"
+        [mcu.pico.config]
+        safe_after = 2000
+        [mcu.shed]
+        device = "/nonexistent"
+        """,
+    )
+    assert isinstance(board, AttachingBoard)
+    assert isinstance(board, DrivenBoard)
+    assert board.resources() == ["GPIO4"]
+    assert board.awaits("pico.GPIO1")
+    assert not board.awaits("GPIO5")
+    assert not board.awaits("picos.GPIO1")
+    board.attach()
+    for name, why in (("pico", "has not been met|no serial port has USB id"), ("shed", "shed")):
+        with pytest.raises(DeviceGoneError, match=why):
+            board.open_line(f"{name}.GPIO1", LineConfig(Direction.INPUT))
+    with pytest.raises(ResourceNotFoundError, match="there are: GPIO4"):
+        board.open_line("GPIO5", LineConfig(Direction.INPUT))
+    board.close()
+    board.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[mcu.Pico]\nusb = '2e8a:000a'", r"mcu\.Pico\.name: a microcontroller's has a-z"),
+        ("[mcu.pico]", r"mcu\.pico\.device: give the port's node"),
+        ("[mcu.pico]\ndevice = '/dev/x'\nusb = '2e8a:000a'", r"mcu\.pico\.device: give"),
+        ("[mcu.pico]\nusb = '2E8A:A'", r"mcu\.pico\.usb: vendor and product"),
+        ("[mcu.pico]\nbaudrate = 5", r"mcu\.pico\.baudrate"),
+        (
+            "[mcu.pico]\nusb = '2e8a:000a'\nconfig = { buses = { b = { scl = 'A' } } }",
+            r"mcu\.pico\.config\.buses\.b\.sda: is missing",
+        ),
+        (
+            "[mcu.pico]\nusb = '2e8a:000a'\n[mcu.pico.config.properties]\n"
+            + "\n".join(
+                f"property-number-{n} = {{ kind = 'in', pin = 'GPIO{n}' }}" for n in range(25)
+            ),
+            r"mcu\.pico\.config: \d+ bytes as it is sent; at most 1000",
+        ),
+        ("[gpio.'pico.GPIO1']\n[mcu.pico]\nusb = '2e8a:000a'", r"pico\.GPIO1: a name that begins"),
+    ],
+)
+def test_a_wrong_microcontroller_is_refused_by_its_key(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(BoardFileError, match=words):
+        board_of(tmp_path, text)

@@ -9,6 +9,14 @@ import pytest
 
 from edge.wire import limits, messages
 from edge.wire.codec import decode_down, decode_up
+from edge.wire.firmware import (
+    AttachedStatus,
+    DesiredFirmware,
+    FirmwareManifest,
+    FirmwareState,
+    FirmwareStatus,
+    Microcontroller,
+)
 from edge.wire.messages import (
     AppStatus,
     BootStatus,
@@ -37,6 +45,11 @@ INSIDE = {
     "module": Module,
     "app-status": AppStatus,
     "boot-status": BootStatus,
+    "desired-firmware": DesiredFirmware,
+    "firmware-manifest": FirmwareManifest,
+    "firmware-status": FirmwareStatus,
+    "attached-status": AttachedStatus,
+    "microcontroller": Microcontroller,
 }
 RULES = {kind.__struct_config__.tag: kind for kind in MESSAGES} | INSIDE
 
@@ -66,9 +79,11 @@ def test_both_directions_are_listed_in_full():
         assert set(listed) == {kind.__struct_config__.tag for kind in get_args(kinds)}
 
 
-@pytest.mark.parametrize("name", ["CloseCode", "AppState", "EntryKind"])
-def test_every_choice_is_in_the_cddl(name):
-    for member in getattr(messages, name):
+@pytest.mark.parametrize(
+    "choice", [messages.CloseCode, messages.AppState, messages.EntryKind, FirmwareState]
+)
+def test_every_choice_is_in_the_cddl(choice):
+    for member in choice:
         assert f'"{member.value}"' in CDDL
 
 

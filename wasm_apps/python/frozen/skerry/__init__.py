@@ -9,9 +9,9 @@ from collections import namedtuple
 from errno import ENOENT
 
 import _skerry
-from machine import I2C as i2c  # noqa: N811
-from machine import UART as serial  # noqa: N811
-from machine import Pin as gpio
+import machine
+
+gpio, i2c, serial = machine.Pin, machine.I2C, machine.UART
 
 Event = namedtuple("Event", ("type", "source", "value", "ms"))
 """What `wait` tells: `type` is one of the names below, `ms` monotonic milliseconds."""

@@ -1,0 +1,1 @@
+"""Putting a first firmware on a microcontroller: its USB drive, and how it is made to show one."""

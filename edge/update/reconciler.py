@@ -1,0 +1,315 @@
+"""Performs what each firmware's `FirmwareLife` decides: verifies, fetches, installs, remembers.
+
+One asyncio task that sleeps until something happens. What must outlive the agent is on the disk
+before the step that it is about begins. Installations take turns: an image is in memory meanwhile,
+and a node's microcontrollers are never all on trial at one time.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from edge.errors import PrepareError, RefusedError
+from edge.fetch import FetchError, WrongBytesError
+from edge.trust.errors import MalformedError
+from edge.trust.manifest import release_number
+from edge.update.life import Action, Fetch, FirmwareLife, Install, Record, Verify
+from edge.update.matching import match_all
+from edge.update.ports import Ending, Microcontrollers, Phase
+from edge.wire.codec import encode_attached, encode_firmware_status
+from edge.wire.firmware import AttachedStatus, DesiredFirmware, FirmwareStatus, Microcontroller
+from edge.wire.limits import MICROCONTROLLERS_LIMIT
+from edge.wire.messages import Module, StatusItem
+from hal import clock
+
+KIND = "firmware"
+ATTACHED = "microcontrollers"
+
+_log = logging.getLogger(__name__)
+
+
+class Permission(Protocol):
+    """What was signed: `edge.gatekeeper.Admitted`."""
+
+    @property
+    def downgrade_from(self) -> int | None:
+        """It may take the place of versions up to this one."""
+        ...
+
+
+class Gate(Protocol):
+    """Who says what may be installed: `edge.gatekeeper.Gatekeeper`."""
+
+    async def admit(self, spec: DesiredFirmware, /) -> Permission | None:
+        """What was signed; None where anything may. Raises RefusedError, RetryableError."""
+        ...
+
+    def proven(self, digest: str, /) -> None:
+        """It runs well; may block."""
+        ...
+
+
+class Records(Protocol):
+    """Where records are kept: `Store.reported`. Blocks for the disk."""
+
+    def put(self, kind: str, name: str, status: bytes, /) -> None:
+        """Keep one."""
+        ...
+
+    def remove(self, kind: str, name: str, /) -> None:
+        """Forget one."""
+        ...
+
+    def items(self) -> dict[tuple[str, str], bytes]:
+        """All there are."""
+        ...
+
+
+FetchImage = Callable[[Module], Awaitable[Path]]
+"""The verified file of an image; raises FetchError."""
+
+
+class FirmwareReconciler:
+    """All firmware of a node. Belongs to the loop's thread."""
+
+    def __init__(
+        self, node: str, chips: Microcontrollers, gate: Gate, fetch: FetchImage, records: Records
+    ) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a status changed."""
+        self._node = node
+        self._chips = chips
+        self._gate = gate
+        self._fetch = fetch
+        self._records = records
+        self._lives: dict[str, FirmwareLife] = {}
+        self._wanted: dict[str, DesiredFirmware] = {}
+        self._kept: dict[str, Record] = {}
+        self._permissions: dict[str, Permission | None] = {}
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._shown: dict[str, FirmwareStatus] = {}
+        self._logged: dict[str, tuple[object, ...]] = {}
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    # --- what is wanted ------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Take up what the disk remembers; call before `want`."""
+        for (kind, name), data in self._records.items().items():
+            if kind == KIND:
+                try:
+                    self._kept[name] = msgspec.json.decode(data, type=Record)
+                except msgspec.MsgspecError as error:
+                    _log.warning("firmware %s: its record is not in order: %s", name, error)
+
+    def want(self, wanted: Mapping[str, tuple[DesiredFirmware, int]]) -> None:
+        """Install these, and only these."""
+        self._wanted = {name: spec for name, (spec, _) in wanted.items()}
+        for name, (spec, generation) in wanted.items():
+            if name not in self._lives:
+                self._lives[name] = FirmwareLife(name, self._kept.get(name, Record()))
+            if self._lives[name].want(spec, generation):
+                self._cancel(name)
+        for name in self._lives.keys() - wanted.keys():
+            self._cancel(name)
+            for kept in (self._lives, self._shown, self._logged, self._permissions):
+                kept.pop(name, None)
+        self._wake.set()
+
+    def retry_now(self) -> None:
+        """The link came back: what waited for the network tries again at once."""
+        for life in self._lives.values():
+            life.retry_now()
+        self._wake.set()
+
+    # --- what is -------------------------------------------------------------------------------
+
+    def items(self) -> list[StatusItem]:
+        """Every status, as last announced through `changed`, and who is attached."""
+        found = [
+            StatusItem(
+                kind=KIND,
+                name=name,
+                generation=self._lives[name].generation,
+                status=encode_firmware_status(status),
+            )
+            for name, status in self._shown.items()
+        ]
+        chips = list(self._chips.attached())[:MICROCONTROLLERS_LIMIT]
+        attached = encode_attached(AttachedStatus(microcontrollers=chips))
+        found.append(StatusItem(kind=ATTACHED, name=self._node, generation=0, status=attached))
+        return found
+
+    def images_in_use(self) -> set[str]:
+        """Digests that must stay in the cache: of what is not installed yet."""
+        return {
+            spec.manifest.digest
+            for name, spec in self._wanted.items()
+            if self._lives[name].record.installed != spec.manifest.digest
+        }
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; what is under way is let go, and resumed another time."""
+        self._chips.subscribe(self._heard)
+        try:
+            while True:
+                self._wake.clear()
+                await self._look()
+                now = clock.monotonic()
+                deadlines = [life.next_deadline(now) for life in self._lives.values()]
+                known = [deadline for deadline in deadlines if deadline is not None]
+                delay = min(known) - now + 0.001 if known else None
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), delay)
+        finally:
+            steps = list(self._steps.values())
+            for step in steps:
+                step.cancel()
+            await asyncio.gather(*steps, return_exceptions=True)
+            await self._keep()
+
+    def _heard(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: the agent stops
+            self._loop.call_soon_threadsafe(self._attached)
+
+    def _attached(self) -> None:
+        """What is attached has changed: the cloud is told, whatever it means for firmware."""
+        self._wake.set()
+        self.changed()
+
+    async def _look(self) -> None:
+        matches = match_all(self._wanted, self._chips.attached())
+        for name, match in matches.items():
+            self._lives[name].meet(match)
+        await self._keep()
+        now = clock.monotonic()
+        for name, life in list(self._lives.items()):
+            action = life.decide(now)
+            self._publish(life)
+            if action is not None:
+                self._steps[name] = self._loop.create_task(self._perform(life, action))
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Bring what must outlive the agent to the disk."""
+        for name in self._kept.keys() - self._lives.keys():
+            await asyncio.to_thread(self._records.remove, KIND, name)
+            self._kept.pop(name, None)
+        for name, life in list(self._lives.items()):
+            if self._kept.get(name) != life.record:
+                record = life.record
+                await asyncio.to_thread(self._records.put, KIND, name, msgspec.json.encode(record))
+                self._kept[name] = record
+
+    # --- steps ---------------------------------------------------------------------------------
+
+    async def _perform(self, life: FirmwareLife, action: Action) -> None:
+        try:
+            match action:
+                case Verify(spec):
+                    await self._verify(life, spec)
+                case Fetch(spec):
+                    await self._take(life, spec)
+                case Install(spec, chip):
+                    async with self._turn:
+                        await self._install(life, spec, chip)
+            await self._keep()  # a verdict that is seen is never passed twice
+        except (FetchError, OSError) as error:
+            life.unavailable(str(error), clock.monotonic())
+        except Exception as error:  # noqa: BLE001 - the others must go on
+            _log.exception("firmware %s: a step failed, and is tried again", life.name)
+            life.broke(f"{type(error).__name__}: {error}", clock.monotonic())
+        finally:
+            if self._steps.get(life.name) is asyncio.current_task():
+                del self._steps[life.name]
+            self._publish(life)
+            self._wake.set()
+
+    async def _verify(self, life: FirmwareLife, spec: DesiredFirmware) -> None:
+        try:
+            self._permissions[life.name] = await self._gate.admit(spec)
+        except RefusedError as error:
+            life.refused(error.reason, str(error), curable=error.curable, now=clock.monotonic())
+        except PrepareError as error:
+            life.unavailable(str(error), clock.monotonic())
+        else:
+            life.admitted()
+
+    async def _take(self, life: FirmwareLife, spec: DesiredFirmware) -> None:
+        try:
+            await self._fetch(spec.image)
+        except FetchError as error:
+            wrong = isinstance(error, WrongBytesError)
+            life.unavailable(str(error), clock.monotonic(), wrong=wrong)
+        else:
+            life.fetched()
+
+    async def _install(
+        self, life: FirmwareLife, spec: DesiredFirmware, chip: Microcontroller
+    ) -> None:
+        def watcher(phase: Phase, done: int, total: int) -> None:
+            self._loop.call_soon_threadsafe(self._note, life, step, phase, done, total)
+
+        step = asyncio.current_task()
+        path = await self._fetch(spec.image)  # it is there, unless the disk was tidied meanwhile
+        downgrade = self._may_go_back(life.name, chip.version)
+        result = await self._chips.install(chip.name, path, watcher, downgrade=downgrade)
+        life.ended(result, clock.monotonic())
+        if result.ending is Ending.CONFIRMED:
+            await asyncio.to_thread(self._gate.proven, spec.manifest.digest)
+
+    def _note(
+        self,
+        life: FirmwareLife,
+        step: "asyncio.Task[None] | None",
+        phase: Phase,
+        done: int,
+        total: int,
+    ) -> None:
+        if self._steps.get(life.name) is step and life.progress(phase, done, total):
+            self._publish(life)
+            self._wake.set()  # a trial that begins is kept
+
+    def _may_go_back(self, name: str, runs: str) -> bool:
+        """Whether it was signed that this may replace the version that runs, or nothing need be."""
+        permission = self._permissions.get(name)
+        if permission is None:
+            return True
+        try:
+            return (permission.downgrade_from or 0) >= release_number(runs)
+        except MalformedError:
+            return False
+
+    # --- helpers -------------------------------------------------------------------------------
+
+    def _cancel(self, name: str) -> None:
+        step = self._steps.pop(name, None)
+        if step is not None:
+            step.cancel()
+
+    def _publish(self, life: FirmwareLife) -> None:
+        if self._lives.get(life.name) is not life:
+            return
+        before = self._shown.get(life.name)
+        status = life.status(before.since_ns if before else 0)
+        if before is None or before.state is not status.state:
+            status = life.status(clock.wall_ns())
+        if status == before:
+            return
+        self._shown[life.name] = status
+        shown = (status.state, status.reason, status.message)
+        if self._logged.get(life.name) != shown:
+            self._logged[life.name] = shown
+            told = ": ".join(filter(None, (status.state.value, status.reason, status.message)))
+            version = self._wanted[life.name].manifest.version
+            _log.info("firmware %s %s: %s", life.name, version, told)
+        self.changed()

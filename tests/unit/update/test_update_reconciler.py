@@ -1,0 +1,277 @@
+"""The shell around lives: a real store and real files, microcontrollers that are simulated."""
+
+import asyncio
+import functools
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec import structs
+
+from edge.errors import PrepareError, RefusedError
+from edge.fetch import FetchError
+from edge.store import Store
+from edge.trust.manifest import release_number
+from edge.update.reconciler import FirmwareReconciler
+from edge.wire.codec import decode_attached, decode_firmware_status
+from edge.wire.firmware import DesiredFirmware, FirmwareManifest, FirmwareStatus, Microcontroller
+from edge.wire.firmware import FirmwareState as State
+from edge.wire.messages import Module
+from tests.support.chips import Chips
+
+CHIP = Microcontroller(name="probe", id="1", board="mps2", version="0.1.0", connected=True)
+
+
+def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(test(**fixtures))
+
+    return run
+
+
+class Node:
+    """A reconciler with what it needs; a folder and a store outlive it."""
+
+    def __init__(self, folder: Path, chips: Chips, store: Store) -> None:
+        self.chips = chips
+        self.refuses: PrepareError | None = None
+        self.permission: SimpleNamespace | None = SimpleNamespace(downgrade_from=None)
+        self.offline = False
+        self.proved: list[str] = []
+        self.fetched = 0
+        self._folder = folder
+        self._changed = asyncio.Event()
+        self.firmware = FirmwareReconciler("barn", chips, self, self._fetch, store.reported)
+        self.firmware.changed = self._changed.set
+        self.firmware.resume()
+
+    async def admit(self, _spec: DesiredFirmware, /) -> SimpleNamespace | None:
+        if self.refuses is not None:
+            raise self.refuses
+        return self.permission
+
+    def proven(self, digest: str, /) -> None:
+        self.proved.append(digest)
+
+    async def _fetch(self, module: Module) -> Path:
+        if self.offline:
+            raise FetchError("no route")
+        self.fetched += 1
+        return self._folder / module.digest.replace(":", "-")
+
+    def image(self, content: str, **fields: Any) -> DesiredFirmware:
+        """Content as `tests.support.chips` reads it; its second word is the version."""
+        data = content.encode()
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        (self._folder / digest.replace(":", "-")).write_bytes(data)
+        version = content.split()[1]
+        return DesiredFirmware(
+            manifest=FirmwareManifest(
+                name="valve", version=version, board="mps2", digest=digest, size=len(data)
+            ),
+            image=Module(repository="valve", digest=digest, size=len(data)),
+            **fields,
+        )
+
+    def want(self, *wanted: tuple[str, DesiredFirmware, int]) -> None:
+        self.firmware.want({name: (spec, generation) for name, spec, generation in wanted})
+
+    def status(self, name: str = "valve") -> FirmwareStatus | None:
+        found = {each.name: each for each in self.firmware.items() if each.kind == "firmware"}
+        return decode_firmware_status(found[name].status) if name in found else None
+
+    def attached(self) -> list[Microcontroller]:
+        (item,) = (each for each in self.firmware.items() if each.kind == "microcontrollers")
+        assert item.name == "barn"
+        return decode_attached(item.status).microcontrollers
+
+    async def until(
+        self, holds: Callable[[FirmwareStatus], bool], name: str = "valve"
+    ) -> FirmwareStatus:
+        async with asyncio.timeout(10):
+            while True:
+                self._changed.clear()
+                status = self.status(name)
+                if status is not None and holds(status):
+                    return status
+                await self._changed.wait()
+
+    async def until_state(self, state: State, name: str = "valve") -> FirmwareStatus:
+        return await self.until(lambda status: status.state is state, name)
+
+
+@asynccontextmanager
+async def node(folder: Path, chips: Chips) -> AsyncIterator[Node]:
+    with Store.open(folder / "store") as store:
+        made = Node(folder, chips, store)
+        task = asyncio.create_task(made.firmware.run())
+        try:
+            yield made
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@on_a_loop
+async def test_a_signed_image_is_fetched_installed_and_proven(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        spec = barn.image("good 0.2.0")
+        barn.want(("valve", spec, 3))
+        status = await barn.until_state(State.RUNNING)
+        assert (status.version, status.microcontroller) == ("0.2.0", "probe")
+        assert barn.proved == [spec.manifest.digest]
+        assert [chip.version for chip in barn.attached()] == ["0.2.0"]
+        assert barn.firmware.images_in_use() == set()
+
+
+@on_a_loop
+async def test_what_is_refused_is_never_fetched(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.refuses = RefusedError("Unsigned", "nobody signed it", curable=False)
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
+        status = await barn.until_state(State.REFUSED)
+        assert (status.reason, status.message) == ("Unsigned", "nobody signed it")
+        assert (barn.fetched, barn.chips.sent) == (0, 0)
+
+
+@on_a_loop
+async def test_an_image_that_hangs_is_taken_back_with_the_reason(tmp_path: Path):
+    chips = Chips(CHIP)
+    async with node(tmp_path, chips) as barn:
+        spec = barn.image("hangs 0.2.0")
+        barn.want(("valve", spec, 1))
+        status = await barn.until_state(State.ROLLED_BACK)
+        assert (status.message, status.version) == ("it hung: the watchdog ended it", "0.1.0")
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", spec, 1))
+        await barn.until_state(State.ROLLED_BACK)
+        assert (chips.trials, barn.proved) == (1, [])
+
+
+@on_a_loop
+async def test_a_microcontroller_that_will_not_have_it_says_why(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.want(("valve", barn.image("other-board 0.2.0"), 1))
+        assert (await barn.until_state(State.REFUSED)).reason == "WrongBoard"
+
+
+@on_a_loop
+async def test_one_that_is_plugged_in_later_is_served_then(tmp_path: Path):
+    chips = Chips()
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
+        assert (await barn.until_state(State.WAITING)).reason == "NotAttached"
+        chips.plug(CHIP)
+        await barn.until_state(State.RUNNING)
+        chips.pull("probe")
+        await barn.until_state(State.WAITING)
+        chips.plug(structs.replace(CHIP, version="0.2.0"))
+        await barn.until_state(State.RUNNING)
+        assert chips.trials == 1
+
+
+@on_a_loop
+async def test_an_agent_that_ends_during_an_upload_goes_on_where_it_was(tmp_path: Path):
+    chips = Chips(CHIP)
+    content = "good 0.2.0 " + "x" * 400
+    chips.pause_at = 200
+    async with node(tmp_path, chips) as barn:
+        spec = barn.image(content)
+        barn.want(("valve", spec, 1))
+        await barn.until(lambda status: status.progress >= 45)
+    assert 0 < chips.sent <= 200
+    chips.pause_at = -1
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", spec, 1))
+        await barn.until_state(State.TRIAL)
+    assert chips.sent == len(content)
+
+
+@on_a_loop
+async def test_a_pulled_cable_is_an_attempt_that_the_next_one_continues(tmp_path: Path):
+    chips = Chips(CHIP)
+    chips.cut_after = 200
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", barn.image("good 0.2.0 " + "x" * 400), 1))
+        status = await barn.until(lambda status: status.attempts == 1)
+        assert (status.reason, status.message) == ("Retrying", "no answer at byte 200")
+
+
+@on_a_loop
+async def test_an_older_version_needs_a_signed_permission_or_a_node_that_demands_none(
+    tmp_path: Path,
+):
+    for number, (permission, expected) in enumerate(
+        (
+            (SimpleNamespace(downgrade_from=None), False),
+            (SimpleNamespace(downgrade_from=release_number("0.1.0")), True),
+            (SimpleNamespace(downgrade_from=release_number("0.0.9")), False),
+            (None, True),
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with node(folder, Chips(CHIP)) as barn:
+            barn.permission = permission
+            barn.want(("valve", barn.image("good 0.2.0"), 1))
+            await barn.until_state(State.RUNNING)
+            assert barn.chips.downgrades == [expected]
+
+
+@on_a_loop
+async def test_another_wish_ends_the_step_that_is_under_way(tmp_path: Path):
+    chips = Chips(CHIP)
+    chips.pause_at = 0
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
+        await barn.until_state(State.UPLOADING)
+        barn.want(("valve", barn.image("good 0.3.0"), 2))
+        chips.pause_at = -1
+        assert (await barn.until_state(State.RUNNING)).version == "0.3.0"
+        barn.want()
+        assert barn.status() is None
+
+
+@on_a_loop
+async def test_two_microcontrollers_are_updated_one_after_the_other(tmp_path: Path):
+    chips = Chips(CHIP, structs.replace(CHIP, name="other", id="2"))
+    async with node(tmp_path, chips) as barn:
+        barn.want(
+            ("a", barn.image("good 0.2.0", microcontroller="probe"), 1),
+            ("b", barn.image("good 0.2.0", microcontroller="other"), 1),
+        )
+        await barn.until_state(State.RUNNING, "a")
+        await barn.until_state(State.RUNNING, "b")
+        assert {chip.version for chip in chips.attached()} == {"0.2.0"}
+
+
+@on_a_loop
+async def test_the_network_that_is_down_is_waited_for(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.offline = True
+        barn.want(("valve", barn.image("good 0.2.0"), 1))
+        status = await barn.until(lambda status: bool(status.message))
+        assert (status.state, status.message) == (State.FETCHING, "no route")
+        assert barn.firmware.images_in_use()
+        barn.offline = False
+        barn.firmware.retry_now()
+        await barn.until_state(State.RUNNING)
+
+
+@on_a_loop
+async def test_what_a_deleted_firmware_left_is_forgotten(tmp_path: Path):
+    chips = Chips(CHIP)
+    async with node(tmp_path, chips) as barn:
+        spec = barn.image("hangs 0.2.0")
+        barn.want(("valve", spec, 1))
+        await barn.until_state(State.ROLLED_BACK)
+        barn.want()
+        barn.want(("other", spec, 1))
+        await barn.until_state(State.ROLLED_BACK, "other")
+    with Store.open(tmp_path / "store") as store:
+        assert list(store.reported.items()) == [("firmware", "other")]
