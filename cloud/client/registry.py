@@ -40,6 +40,9 @@ from edge.trust.root import ROOT_REPOSITORY
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
 
+AT_ONCE = 64 << 10
+"""Bytes up to which a blob goes in one request: the files of an app, a manifest, a signature."""
+_BYTES = {"content-type": "application/octet-stream"}
 RUNTIMES = "runtimes"
 """Repository of the modules that apps share, each under its digest."""
 
@@ -304,17 +307,20 @@ def _push_blob(
     if _exists(client, repository, blob.digest):
         progress(blob.size)
         return
-    location = client.request("POST", f"/v2/{repository}/blobs/uploads/").headers["location"]
+    uploads = f"/v2/{repository}/blobs/uploads/"
+    if blob.size <= AT_ONCE:
+        digest = {"digest": blob.digest}
+        client.request("POST", uploads, params=digest, content=blob.file.read(), headers=_BYTES)
+        progress(blob.size)
+        return
+    location = client.request("POST", uploads).headers["location"]
     start = 0
     while chunk := blob.file.read(CHUNK):
         response = client.request(
             "PATCH",
             location,
             content=chunk,
-            headers={
-                "content-type": "application/octet-stream",
-                "content-range": f"{start}-{start + len(chunk) - 1}",
-            },
+            headers=_BYTES | {"content-range": f"{start}-{start + len(chunk) - 1}"},
         )
         location = response.headers["location"]
         start += len(chunk)

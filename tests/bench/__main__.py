@@ -38,6 +38,10 @@ BENCHES = {
     "deploy": ("tests.bench.deploy:Deploy", "from the API to a running app"),
     "offline": ("tests.bench.offline:Offline", "from a process without network to a running app"),
     "memory": ("tests.bench.memory:AgentMemory", "the agent with zero, one and ten apps"),
+    "python-apps": (
+        "tests.bench.python_apps:PythonApps",
+        "one more app in Python, and from a save to running",
+    ),
     "signing": ("tests.bench.signing:Signing", "judging the signature of an app"),
     "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),
     "board-trust": (

@@ -49,6 +49,7 @@ from edge.net.address import Address
 from edge.net.errors import NetError
 from edge.net.refusal import reason_of
 from edge.sandbox import senml as guest_senml
+from edge.sandbox.wasi.bundle import tree
 from edge.store import journal
 from edge.store.entry import StoredEntry
 from edge.trust import cose
@@ -61,6 +62,7 @@ from edge.trust.signed import read as read_signed
 from edge.verifying import Answer
 from edge.wire import codec
 from edge.wire.errors import WireError
+from edge.wire.files import pack_files, unpack_files
 from edge.wire.joining import (
     Issued,
     JoinRequest,
@@ -144,6 +146,13 @@ def _oci(data: bytes) -> None:
             manifests.parse(media_type, data)
         except CloudError:
             continue
+
+
+def _files(data: bytes) -> None:
+    """What is taken is spelled the one way there is, and leads nowhere else."""
+    files = unpack_files(data)
+    assert pack_files(files) == data
+    tree(files)
 
 
 def _signed(data: bytes) -> None:
@@ -255,6 +264,9 @@ HARNESSES: dict[str, Harness] = {
     ),
     "wire-app-spec": Harness(
         codec.decode_app_spec, (WireError,), (codec.encode_app_spec(desired_app()),)
+    ),
+    "wire-files": Harness(
+        _files, (WireError,), (pack_files({"main.py": b"print(1)", "lib/a.py": b""}),)
     ),
     "wire-gap": Harness(
         codec.decode_gap,

@@ -98,9 +98,9 @@ class Process:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def wait_for_line(self, pattern: str) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, within: float = DEADLINE) -> re.Match[str]:
         """The first line that matches, past or future."""
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + within
         with self._grown:
             while True:
                 for line in self.lines:

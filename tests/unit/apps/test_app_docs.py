@@ -29,6 +29,11 @@ def test_the_example_app_of_each_language_builds(language: Language, tmp_path: P
     assert not [text for text in said if "warning" in text]
 
 
+def test_the_example_in_python_is_the_template_word_by_word() -> None:
+    (source,) = examples("apps.md", "python")
+    assert source == (ROOT / "wasm_apps/templates/python/src/main.py").read_text()
+
+
 def test_the_example_scenario_fits_the_thermometer(tmp_path: Path) -> None:
     (example,) = examples("apps.md", "toml")
     board = tmp_path / "board.toml"

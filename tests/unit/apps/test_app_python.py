@@ -14,6 +14,8 @@ from tests.support.system import skerry
 from wasm_apps.tool import Language, build, new
 from wasm_apps.tool.errors import CompileError, ProjectError, ToolchainError
 
+# The first test to want the runtime may have to build it.
+pytestmark = pytest.mark.timeout(600)
 APPS = Path(__file__).parents[3] / "wasm_apps"
 
 

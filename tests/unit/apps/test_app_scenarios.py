@@ -12,6 +12,8 @@ from tests.support.guests import c
 from tests.support.python_apps import python_runtime
 from wasm_apps.tool import Language, build, new
 
+# The first test to want the Python runtime may have to build it.
+pytestmark = pytest.mark.timeout(600)
 APPS = Path(__file__).parents[3] / "wasm_apps"
 
 

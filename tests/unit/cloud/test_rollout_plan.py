@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from cloud.controllers.appcraft import APPS
+from cloud.controllers.selecting import selects
 from cloud.kinds.app import App
 from cloud.kinds.appinstance import AppInstanceStatus
 from cloud.kinds.meta import Truth, find_condition, with_metadata
 from cloud.kinds.work import Expression, LabelSelector, Operator, RolloutSpec
-from edge.wire.manifest import Restart, RestartPolicy
-from edge.wire.messages import AppState, AppStatus
+from edge.wire.manifest import Restart, RestartPolicy, Runtime
+from edge.wire.messages import AppState, AppStatus, Files
 from tests.support.fleet import Fleet, app, desired, module, node, ready, trapped, traps_in
 
 V1, V2, V3 = desired("1.0.0"), desired("2.0.0"), desired("3.0.0")
@@ -317,6 +318,7 @@ def test_an_unschedulable_node_gets_nothing_new_and_keeps_what_it_has():
     [
         (LabelSelector(), {"a", "b", "c"}),
         (LabelSelector(match_labels={"site": "north"}), {"a"}),
+        (LabelSelector(match_labels={"skerry.dev/node": "b"}), {"b"}),
         (
             LabelSelector(
                 match_expressions=[
@@ -452,3 +454,25 @@ def test_whatever_nodes_do_the_window_and_the_threshold_hold(
 def silent(name: str, spec):
     """Answers for what it had, and never for the new version."""
     return None if spec.manifest.version == "2.0.0" else ready(name, spec)
+
+
+def test_no_label_of_a_nodes_own_makes_it_another_node():
+    posing = node("a", **{"skerry.dev/node": "b"})
+    assert not selects(LabelSelector(match_labels={"skerry.dev/node": "b"}), posing)
+    assert selects(LabelSelector(match_labels={"skerry.dev/node": "a"}), posing)
+
+
+def test_a_rollout_goes_by_the_files_of_an_app_and_not_by_the_module_it_shares():
+    def version(letter: str):
+        files = Files(repository="thermo", digest="sha256:" + letter * 64, size=9)
+        manifest = structs.replace(V1.manifest, runtime=Runtime.PYTHON)
+        return structs.replace(V1, manifest=manifest, files=files)
+
+    boards = Fleet([node("a")], ready)
+    boards.settle(version("e"))
+    assert boards.instances["a"].status.digest == version("e").code_digest
+    plan = boards.step(version("f"))
+    assert (plan.status.ready, plan.status.updated) == (0, 0)
+    assert [each.spec.desired.files for each in plan.update] == [version("f").files]
+    boards.settle(version("f"))
+    assert boards.instances["a"].status.digest == version("f").code_digest
