@@ -7,19 +7,15 @@ Every write of the bootloader's state is cut here, and every STRIDE-th of all ot
 marks). Every write of a small update is cut in tests/unit/firmware/test_device_update.py.
 """
 
-import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from boards.firmware import BOOTLOADER, PROGRAM
-from hal.errors import ClosedError, HalError
-from hal.link.link import Link
 from hal.link.upload import Outcome, Result, update
 from qemu.board import Programs
 from tests.support import mcu_images as images
@@ -34,8 +30,6 @@ STRIDE = 40
 """So that the sweep takes a minute on two cores of CI."""
 LEFT = 40_000
 """Bytes of the image that are sent; the rest was uploaded before."""
-AMID = 20
-"""Writes of the upload."""
 STATE_BYTES = 2 * SECTOR
 TORN = (0, 7, 60, 4096)
 """Bytes of the write that are done, in turn."""
@@ -148,55 +142,3 @@ def test_whatever_write_a_power_cut_ends_the_right_image_is_started(
     assert versions == ordered, "once it is marked, and not before, the new one is started"
     assert {"0.1.0", "0.2.0"} == set(versions)
     assert writes > STRIDE * others - STRIDE
-
-
-def test_a_machine_that_is_killed_at_a_write_can_be_updated_afterwards(
-    board_programs: Programs, tmp_path: Path
-) -> None:
-    """Killed for real: amid an upload, and amid the mark for the trial."""
-    image = images.good("0.2.0")
-    for where in ("image", "state"):
-        flash = tmp_path / f"flash-{where}"
-        programmed(flash, images.good("0.1.0"))
-        uploaded(flash, image, leave=LEFT)
-        place = tmp_path / where
-        place.mkdir()
-        with watched(board_programs, flash, place) as (_, end, debugger):
-            updating = threading.Thread(target=try_to, args=(end,), daemon=True)
-            updating.start()
-            debugger.go()
-            for count in itertools.count():
-                registers = debugger.stopped(60)
-                assert registers is not None
-                if (registers[0] < STATE_BYTES) if where == "state" else count == AMID:
-                    break
-                debugger.go()
-        updating.join(timeout=120)
-        assert not updating.is_alive()
-        bare = images.made() / BOOTLOADER
-        with mcu(board_programs, flash, elf=bare) as chip, node(chip) as end:
-            assert end.firmware()["version"] == "0.1.0"
-            assert update(end.link, image).outcome is Outcome.UPDATED
-            assert end.firmware()["version"] == "0.2.0"
-
-
-def try_to(end: Node) -> None:
-    """Update, as long as the machine lives."""
-    with suppress(ClosedError):
-        update(Impatient(end.link), images.good("0.2.0"))
-
-
-class Impatient:
-    """A link to a device that is not waited for when it is gone."""
-
-    name = "probe"
-    identity = None
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def request(self, *asked: Any) -> dict[Any, Any]:
-        try:
-            return self._link.request(*asked)
-        except HalError as error:
-            raise ClosedError(str(error)) from error
