@@ -23,6 +23,9 @@ NATIVE_SECONDS = 20.0
 GUEST_SECONDS = 120.0
 """A collection at every allocation makes some tests a hundred times slower."""
 MEMORY = 16 << 20
+_TIMED, _TRIES = ("extmod/asyncio_", "extmod/time_"), 3
+"""Tests whose tasks sleep some milliseconds and must then come in that order, and how often each
+may be late; on a busy machine, with a collection at every allocation, some are once in a while."""
 _TICK = 0.5
 _EVENT_WAIT, _CLOCKS = "wait", ("now_ns", "monotonic_ns")
 
@@ -93,6 +96,10 @@ class Suite:
                 return None
             begun = time.monotonic()
             guest = self.in_the_guest(home)
+            for _ in range(_TRIES if name.startswith(_TIMED) else 0):
+                if guest == native:
+                    break
+                guest = self.in_the_guest(home)
             return Compared(name, native, guest, time.monotonic() - begun)
 
     def _on_this_machine(self, home: Path) -> Outcome | None:

@@ -27,10 +27,12 @@ def driver(name: str) -> str:
 def test_the_driver_of_the_tmp105_runs_unchanged(node: Node, board: SimBoard):
     board.drive("i2c-1:0x48", temperature=-5.0625)
     source = """
+import time
 from machine import I2C
 from tmp105 import Lm75, Tmp105
 probe = Tmp105(I2C("probe"), 0x48)
 probe.celsius()
+time.sleep(0.5)  # a conversion of twelve bits takes that long
 print(probe.celsius(), Lm75(I2C("probe"), 0x48).celsius())
 """
     run(node, source, tmp105=driver("tmp105"))
