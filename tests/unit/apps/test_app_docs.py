@@ -90,3 +90,8 @@ def test_both_sdks_know_every_error_of_the_abi() -> None:
     binding = (SDK / "zig" / "skerry.zig").read_text()
     in_zig = {int(number) for number in re.findall(r"(-\d+) => error", binding)}
     assert {number for _, number in in_c} == in_zig
+
+
+def test_the_first_app_of_the_readme_is_one_that_is_there():
+    program = (ROOT / "wasm_apps/room/src/main.py").read_text()
+    assert f"```python\n{program}```" in (ROOT / "README.md").read_text()
