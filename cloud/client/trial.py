@@ -15,7 +15,7 @@ from typing import Protocol
 from cloud.client.api import NOT_FOUND, Client, Json
 from cloud.client.apps import app_body, push_built
 from cloud.client.built import Built
-from cloud.client.errors import ClientError, InputError, RefusedError
+from cloud.client.errors import ClientError, InputError, RefusedError, UnreachableError
 from cloud.client.readings import LIMIT_MAX, TELEMETRY
 from cloud.kinds.meta import LABEL_NODE
 
@@ -131,8 +131,12 @@ class Trial:
             self.client.patch("apps", self.name, self._body({}, trial=False))
             say(f"app/{self.name} stays; `skerry delete app {self.name}` removes it")
             return
-        with suppress(RefusedError):
-            self.client.delete("apps", self.name)
+        try:
+            with suppress(RefusedError):
+                self.client.delete("apps", self.name)
+        except UnreachableError:
+            say(f"app/{self.name} is still there; `skerry delete app {self.name}` removes it")
+            raise
         say(f"app/{self.name} is removed{hint}")
 
     def _body(self, artifact: Json, *, trial: bool) -> Json:

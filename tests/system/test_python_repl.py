@@ -1,7 +1,13 @@
 """`skerry app repl` with real processes: Python typed at a desk, run in the sandbox of a node."""
 
 import json
+import os
+import pty
+import re
+import select
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +15,7 @@ import pytest
 
 from cloud.kinds.app import REPL
 from tests.support.python_apps import python_app, python_runtime
-from tests.support.system import Agent, Cloud, Process, skerry, skerry_json, until
+from tests.support.system import ROOT, Agent, Cloud, Process, skerry, skerry_json, until
 
 pytestmark = pytest.mark.timeout(600)
 WITHIN = 120.0
@@ -175,3 +181,57 @@ def test_every_line_is_in_the_audit_log(barn: Barn):
     states = [json.loads(each["after"]) for each in found["items"] if each.get("after")]
     lines = [state["spec"]["twin"][REPL].partition(":")[2] for state in states]
     assert lines == ["", "secret_of_the_barn = 7"]
+
+
+def test_at_a_terminal_it_has_prompts_and_ctrl_c_forgets_a_line(barn: Barn):
+    here, there = pty.openpty()
+    what = ("app", "repl", "--on", "barn", "--cloud", barn.cloud.url, "--keys", str(barn.keys))
+    seen = ""
+
+    def until_seen(pattern: str) -> None:
+        nonlocal seen
+        end = time.monotonic() + WITHIN
+        while not (found := re.search(pattern, seen)):
+            assert time.monotonic() < end, seen
+            if select.select([here], [], [], 0.2)[0]:
+                seen += os.read(here, 4096).decode()
+        seen = seen[found.end() :]
+
+    with subprocess.Popen(
+        # Ctrl-C comes from the terminal that a session has.
+        ["setsid", "--ctty", sys.executable, str(ROOT / "skerry.py"), *what],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env=os.environ | {"TERM": "dumb"},
+    ) as desk:
+        os.close(there)
+        until_seen(">>> ")
+        os.write(here, b"for n in (1, 2):\n")
+        until_seen(r"\.\.\. ")
+        os.write(here, b"    print(n)")
+        until_seen("print")
+        os.write(here, b"\x03")
+        until_seen("KeyboardInterrupt[^>]*>>> ")
+        os.write(here, b"6 * 7\n")
+        until_seen("42\r\n>>> ")
+        os.write(here, b"\x04")
+        until_seen("app/repl-barn is removed")
+        assert desk.wait(WITHIN) == 0
+    os.close(here)
+
+
+def test_a_cloud_that_was_away_is_said_and_waited_for(barn: Barn):
+    with barn.desk("--name", "steady") as desk:
+        desk.type(
+            "import time\nprint('off'); time.sleep(6); print('slept')\nprint('on')\nexit()\n"
+        )
+        desk.wait_for_line("^off$", WITHIN)
+        barn.cloud.kill()
+        desk.wait_for_line("the cloud does not answer; waiting for it")
+        with Cloud(barn.folder / "cloud", barn.cloud.port, secure=True) as again:
+            desk.wait_for_line("the cloud is back")
+            desk.wait_for_line("^slept$", WITHIN)
+            desk.wait_for_line("^on$", WITHIN)
+            desk.wait_for_line("app/steady is removed", WITHIN)
+            assert skerry_json("get", "apps", cloud=again.url)["items"] == []
