@@ -6,7 +6,7 @@ from argparse import Namespace
 from cloud.client import output
 from cloud.client.api import Client, Json
 from cloud.client.errors import ClientError, InputError
-from cloud.client.registry import Reference
+from cloud.client.registry import Reference, digest_of, signatures
 
 
 def pin(reference: Reference) -> Json:
@@ -18,6 +18,10 @@ def pin(reference: Reference) -> Json:
 
 def carry(client: Client, body: Json, args: Namespace) -> None:
     """Create or change the object; with `--wait` return when it runs everywhere."""
+    artifact = body["spec"]["artifact"]
+    if artifact["digest"]:
+        signed = signatures(client, artifact["repository"], artifact["digest"])
+        body["spec"]["rollout"] = {"retry": digest_of(signed)[-12:] if signed else ""}
     found, verb = client.apply(body)
     what = f"{found['kind'].lower()}/{found['metadata']['name']}"
     if not args.wait:

@@ -98,6 +98,9 @@ class RolloutSpec(Model, frozen=True, kw_only=True):
     progress_deadline_seconds: Annotated[float, Meta(ge=1, le=86400)] = 600.0
     """How long an online node may be neither ready nor failed; then it counts as failed."""
     paused: bool = False
+    retry: Annotated[str, Meta(max_length=64)] = ""
+    """Another text here tries again what was stopped. `deploy` writes which signatures it saw, so
+    that what a node refused is tried again when it is signed anew."""
 
 
 class WorkSpec(Model, frozen=True, kw_only=True):

@@ -256,8 +256,8 @@ def test_an_older_version_runs_again_only_with_a_signed_permission(farm: Farm):
     until(lambda: farm.barn.app("beeper") is None, "the app is gone")
     farm.deploy("1.0.0")
     farm.refused("VersionRollback")
-    farm.deploy("1.0.1", "--downgrade-from", "2.0.0")
-    farm.runs("1.0.1")
+    farm.deploy("1.0.0", "--downgrade-from", "2.0.0")
+    farm.runs("1.0.0")
 
 
 def test_app_keys_are_rotated_through_a_root_that_the_node_proves(farm: Farm):
