@@ -13,7 +13,7 @@ from qemu.board import Programs
 from tests.support import mcu_images as images
 from tests.support.boot_core import SECTOR, SLOT_BYTES
 from tests.support.mcu import SLOTS_AT, mcu
-from tests.support.mcu_update import Node, node, programmed
+from tests.support.mcu_update import Node, node, programmed, uploaded
 from tests.support.system import until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -63,27 +63,41 @@ def test_a_patch_is_applied_tried_and_kept(board_programs: Programs, flash: Path
         assert end.firmware() == {"slot": 0, "version": "0.3.0", "trial": False}
 
 
-def test_a_patch_of_another_base_or_a_damaged_one_is_refused_and_the_image_is_sent(
+def test_a_damaged_patch_or_one_of_another_base_is_refused_and_the_image_is_sent(
     board_programs: Programs, flash: Path
 ) -> None:
-    second, third = images.good("0.2.0"), images.changed("0.3.0")
-    other = patches.make(images.changed("0.1.5"), second)
-    # The node is led to believe that it fits, so that the device has to judge.
-    other = dataclasses.replace(other, base=images.shipped().digest)
-    right = patches.make(second, third)
+    image = images.changed("0.2.0")
+    right = patches.make(images.shipped(), image)
     wrong = bytearray(right.data)
     wrong[len(wrong) // 2] ^= 1
-    damaged = patches.parse(bytes(wrong))
+    applied: list[int] = []
+
+    def stop(phase: Phase, done: int, total: int) -> None:
+        """Once the image is on its way, which takes a minute."""
+        if phase is Phase.APPLY:
+            applied.append(done)
+        elif phase is Phase.UPLOAD and total == len(image.data) and done > SECTOR:
+            raise PowerCutError
+
     with mcu(board_programs, flash, counted=True) as chip, node(chip) as end:
-        for image, patch, reason in (
-            (second, other, "upload: patch: of another image than the one that runs"),
-            (third, damaged, "image: its SHA-256 is wrong"),
-        ):
-            result = update(end.link, image, patch=patch)
-            assert (result.outcome, result.patched) == (Outcome.UPDATED, False)
-            assert result.unpatched == reason, result
-            assert result.sent >= len(image.data)
-            assert end.firmware()["version"] == str(image.version)
+        with pytest.raises(PowerCutError):
+            update(end.link, image, stop, patch=patches.parse(bytes(wrong)))
+        assert applied[-1] == len(image.data), "what is wrong with it is seen at the end"
+        found = end.ask(smp.READ, GROUP, COMMAND)
+        assert found["rsn"] == "image: its SHA-256 is wrong"
+        assert [one["slot"] for one in end.images()["images"]] == [0]
+
+    # Most of the image was sent before; the node is led to believe that the patch fits, so that the
+    # device has to judge.
+    uploaded(flash, image, leave=40_000)
+    other = patches.make(images.changed("0.1.5"), image)
+    other = dataclasses.replace(other, base=images.shipped().digest)
+    with mcu(board_programs, flash, counted=True) as chip, node(chip) as end:
+        result = update(end.link, image, patch=other)
+        assert (result.outcome, result.patched) == (Outcome.UPDATED, False)
+        assert result.unpatched == "upload: patch: of another image than the one that runs"
+        assert result.resumed_at > 0
+        assert end.firmware() == {"slot": 1, "version": "0.2.0", "trial": False}
 
 
 def test_a_power_cut_while_a_patch_is_applied_is_recovered(
