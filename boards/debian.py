@@ -126,7 +126,7 @@ class Pinned:
     def _download(self, wanted: Wanted, missing: Sequence[Package], store: Path) -> None:
         with tempfile.TemporaryDirectory(dir=store) as work:
             apt = _Apt(wanted, Path(work), self._refresh)
-            apt.run("apt-get", "update", "-qq")
+            apt.update()
             apt.download([f"{pin.name}:{pin.architecture}={pin.version}" for pin in missing])
             found = {sha256_of(deb): deb for deb in apt.downloads.glob("*.deb")}
             for pin in missing:
@@ -141,7 +141,7 @@ class Pinned:
         store = _store(cache)
         with tempfile.TemporaryDirectory(dir=store) as work:
             apt = _Apt(wanted, Path(work), self._refresh)
-            apt.run("apt-get", "update", "-qq")
+            apt.update()
             # Naming a suite puts it before all others, its own security updates among them.
             preferred = ("-t", wanted.suites[-1]) if len(wanted.suites) > 1 else ()
             listing = apt.run(
@@ -252,6 +252,11 @@ class _Apt:
                 f"{fault}; if a version is gone from the mirror, take what it has now: "
                 f"{self._refresh}"
             ) from fault
+
+    def update(self) -> None:
+        """Get the lists; one that did not come is an error, where apt would take its versions for gone."""
+        options = ("Acquire::Retries=3", "APT::Update::Error-Mode=any")
+        self.run("apt-get", "update", "-qq", *(f"-o{option}" for option in options))
 
     def download(self, names: Sequence[str]) -> None:
         self.run("apt-get", "download", "-qq", *names)

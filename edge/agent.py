@@ -145,7 +145,7 @@ class _Agent:
         """Start in the order that needs no network, run until `stopping`, stop in reverse."""
         _log.info("agent %s starts as %s", VERSION, self._config.name)
         await self._control.start()
-        self._workshop.sweep(self._node.resume())
+        self._workshop.sweep(self._node.resume(), self._supervisor.blobs_in_use())
         gc.collect()
         gc.freeze()
         async with asyncio.TaskGroup() as group:

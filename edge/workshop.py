@@ -14,7 +14,7 @@ from edge.fetch import ArtifactCache, Blob, FetchError
 from edge.gatekeeper import Gatekeeper
 from edge.grants import resolve
 from edge.logbuffer import LogBuffer
-from edge.sandbox.compile import compile_module
+from edge.sandbox.compile import compile_module, sweep
 from edge.sandbox.engine import Engine
 from edge.sandbox.errors import CompileError, InvalidModuleError
 from edge.sandbox.exits import Exit
@@ -189,8 +189,12 @@ class SandboxWorkshop:
         rmtree(self._data / name, ignore_errors=True)
         self._store.kv.drop(name)
 
-    def sweep(self, wanted: set[str]) -> None:
-        """Drop what apps left that went while the agent was down."""
+    def sweep(self, wanted: set[str], blobs: set[str]) -> None:
+        """Drop what apps left that went while the agent was down, and code of none of these `blobs`.
+
+        Before anything is compiled.
+        """
+        sweep(self._compiled, {digest.removeprefix("sha256:") for digest in blobs})
         if self._data.is_dir():
             for path in self._data.iterdir():
                 if path.name not in wanted:

@@ -11,9 +11,11 @@ from boards.image.errors import BuildError
 from boards.image.prune import pruned
 
 KEPT: Mapping[str, frozenset[str]] = {
-    # What asyncio asks of it. Signatures would need `ast`, `dis` and `tokenize`, 0.7 MiB.
+    # What asyncio asks of it, and what compiled modules change in it when they are loaded: without
+    # that, they crash. Signatures would need `ast`, `dis` and `tokenize`, 0.7 MiB.
     "inspect.py": frozenset(
         {"iscoroutinefunction", "isfunction", "isgenerator", "isawaitable", "unwrap"}
+        | {"getgeneratorstate", "getcoroutinestate", "_get_code_position"}
     ),
     "dis.py": frozenset({"COMPILER_FLAG_NAMES"}),
 }

@@ -73,7 +73,21 @@ def _schemas(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:
     for kind in listed:
         schema = schemas[PREFIX + kind.name]
         schema["x-kubernetes-group-version-kind"] = [_gvk(kind)]
+    _draft_4(schemas)
     return schemas
+
+
+def _draft_4(schema: Any) -> None:
+    """Bounds that are left out, as JSON Schema draft 4 says it: OpenAPI before 3.1 knows no other."""
+    if isinstance(schema, dict):
+        bound = schema.get("exclusiveMinimum")
+        if isinstance(bound, int | float) and not isinstance(bound, bool):
+            schema["minimum"], schema["exclusiveMinimum"] = bound, True
+        for each in schema.values():
+            _draft_4(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            _draft_4(each)
 
 
 def _paths(kinds: Iterable[Kind[Any]], prefix: str) -> dict[str, Any]:

@@ -178,7 +178,10 @@ def _install(
 
     try:
         image = parse(path.read_bytes())
-        return _told(update(link, image, watch, downgrade=downgrade, wait=wait))
+        result = update(link, image, watch, downgrade=downgrade, wait=wait)
+        if result.resumed_at:
+            _log.info("%s: the upload went on at byte %d", link.name, result.resumed_at)
+        return _told(result)
     except ImageError as error:
         return Result(Ending.REFUSED, "ImageInvalid", str(error))
     except (_LetGoError, ClosedError, OSError) as error:

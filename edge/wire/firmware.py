@@ -25,7 +25,7 @@ class FirmwareManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     board: Name
     """The kind of microcontroller it is built for: `mps2`, `pico`."""
     digest: Digest
-    size: Annotated[int, Meta(gt=0, le=limits.FIRMWARE_LIMIT)]
+    size: Annotated[int, Meta(ge=1, le=limits.FIRMWARE_LIMIT)]
 
 
 class DesiredFirmware(Struct, frozen=True, kw_only=True):

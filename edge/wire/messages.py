@@ -253,7 +253,7 @@ class Module(Struct, frozen=True, kw_only=True):
 
     repository: Repository
     digest: Digest
-    size: Annotated[int, Meta(gt=0, le=limits.MODULE_LIMIT)]
+    size: Annotated[int, Meta(ge=1, le=limits.MODULE_LIMIT)]
 
 
 class Files(Struct, frozen=True, kw_only=True):
@@ -261,7 +261,7 @@ class Files(Struct, frozen=True, kw_only=True):
 
     repository: Repository
     digest: Digest
-    size: Annotated[int, Meta(gt=0, le=limits.FILES_LIMIT)]
+    size: Annotated[int, Meta(ge=1, le=limits.FILES_LIMIT)]
 
 
 class GrantedSecret(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloud.client.api import Client
 from cloud.client.built import Built, load
-from cloud.client.registry import Reference, push
+from cloud.client.registry import Reference, app_artifact, push
 from tests.bench.desk import app_object
 from tests.bench.processes import MB, Agent, Cloud, settled_kb
 from tests.bench.report import Figure, Report
@@ -122,6 +122,6 @@ def _built(directory: Path, name: str, text: str) -> Built:
 
 def _deploy(client: Client, directory: Path, name: str) -> None:
     app = _built(directory / "apps" / name, name, name)
-    what = (client, Reference(name, "bench"), app.manifest_json, app.module)
-    digest = push(*what, files=app.files)
+    made = app_artifact(app.manifest_json, app.module, app.files)
+    digest = push(client, Reference(name, "bench"), made)
     client.apply(app_object(name, name, digest))

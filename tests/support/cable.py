@@ -18,8 +18,6 @@ class Cable:
 
     def __init__(self, port: Path) -> None:
         self.port = port
-        self.passed = 0
-        """Bytes that went to the microcontroller."""
         self._cut = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -55,7 +53,6 @@ class Cable:
                             os.write(near, data)
                         else:
                             data = os.read(near, READ_BYTES)
-                            self.passed += len(data)
                             far.sendall(data)
             except OSError:
                 return  # the emulator has gone

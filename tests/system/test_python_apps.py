@@ -11,7 +11,7 @@ import pytest
 
 from cloud.client.api import Client
 from cloud.client.built import load
-from cloud.client.registry import Reference, digest_of, push, signatures
+from cloud.client.registry import Reference, app_artifact, digest_of, push, signatures
 from edge.wire.files import pack_files
 from tests.support.proxy import Link
 from tests.support.python_apps import HELPER, RAISES, SAYS, python_app, python_runtime
@@ -125,8 +125,8 @@ def test_files_under_the_signature_of_others_are_refused_before_they_are_fetched
         found = client.request("GET", "/v2/one/manifests/1.0.0")
         signature = signatures(client, "one", digest_of(found.content))
         assert signature
-        what = (client, Reference("one", "evil"), config, built.module)
-        push(*what, files=evil, signature=signature)
+        made = app_artifact(config, built.module, evil)
+        push(client, Reference("one", "evil"), made, signature=signature)
         artifact = {"repository": "one", "reference": "evil", "digest": None}
         client.patch("apps", "one", {"spec": {"artifact": artifact}})
 

@@ -43,7 +43,7 @@ def test_the_example_scenario_fits_the_thermometer(tmp_path: Path) -> None:
 
 
 def test_the_example_board_loads_with_all_its_parts(tmp_path: Path) -> None:
-    (example,) = examples("hal.md", "toml")
+    example, _ = examples("hal.md", "toml")
     (tmp_path / "track.nmea").write_text("$\n")
     path = tmp_path / "board.toml"
     path.write_text(example)

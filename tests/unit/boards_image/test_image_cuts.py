@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import msgspec
+import nuitka
 import pytest
 
 from boards.image.agent import DESK, OWN
@@ -79,6 +80,18 @@ def test_what_is_left_of_the_library_does_what_an_agent_asks(library: Path):
         "uri": "file:///a%20b",
         "utc": "2026-01-01 00:00:00+00:00",
     }
+
+
+def test_what_compiled_modules_change_when_they_are_loaded_is_left(library: Path):
+    """They do not look whether it is there: without it, the agent of a compiled image crashes."""
+    source = Path(nuitka.__file__).parent / "build/static_src/InspectPatcher.c"
+    text = source.read_text()
+    asked = set(re.findall(r'GetAttrString\(module_inspect, "(\w+)"\)', text))
+    asked |= set(re.findall(r"= inspect\.(\w+)", text))
+    assert {"getgeneratorstate", "CORO_CLOSED", "_get_code_position"} <= asked
+    cut_library(library)
+    program = f"import inspect; print([n for n in {sorted(asked)} if not hasattr(inspect, n)])"
+    assert python(program, library) == "[]\n"
 
 
 def test_a_library_of_another_version_stops_the_build(library: Path):

@@ -15,6 +15,7 @@ from edge.fetch import ArtifactCache
 from edge.gatekeeper import Gatekeeper
 from edge.keyholder import FileKey
 from edge.logbuffer import LogBuffer
+from edge.sandbox.compile import CACHE_LIMIT
 from edge.sandbox.engine import Engine
 from edge.sandbox.exits import Exit
 from edge.secrets import SecretKeeper
@@ -301,5 +302,21 @@ def test_eviction_takes_files_as_it_takes_modules_and_keeps_what_is_in_use(tmp_p
             await cache.fetch(shelf.url, files(third))
             kept = [cache.path(files(blob)) is not None for blob in (old, new, third)]
             assert kept == [True, False, True]
+
+    asyncio.run(scene())
+
+
+def test_code_that_no_app_runs_goes_at_a_start_when_there_is_too_much(tmp_path):
+    used, old = "a" * 64, "b" * 64
+
+    async def scene() -> None:
+        async with place(tmp_path) as here:
+            compiled = tmp_path / "compiled"
+            compiled.mkdir()
+            for digest in (used, old):
+                with (compiled / f"{digest}-x-0.cwasm").open("wb") as file:
+                    file.truncate(CACHE_LIMIT)  # without a byte on the disk
+            here.workshop.sweep(set(), {f"sha256:{used}"})
+            assert [path.name[:64] for path in compiled.iterdir()] == [used]
 
     asyncio.run(scene())
