@@ -34,7 +34,7 @@ FOLDERS = (
 )
 """Where verbs come from. A board has some of these folders only, and their verbs."""
 GROUPS = {
-    "app": "make, build, test, push, run and deploy apps",
+    "app": "make, build, test, push, run and deploy apps, and try Python out",
     "bench": "load a cloud",
     "ca": "the cloud's certificate authority",
     "firmware": "firmware of the microcontrollers wired to a board",

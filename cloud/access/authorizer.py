@@ -10,7 +10,7 @@ from cloud.access.policy import BUILT_IN, DENIED, Action, Decision, Rule, decide
 from cloud.access.principal import Principal
 from cloud.errors import Forbidden, NotFound
 from cloud.kinds.access import Role, RoleBinding, SubjectKind, rules_of
-from cloud.kinds.app import App
+from cloud.kinds.app import REPL, App
 from cloud.kinds.node import Node
 from cloud.store.objects import Objects
 
@@ -75,6 +75,21 @@ def check_app(decision: Decision, app: App) -> None:
             kind="apps",
             name=app.metadata.name,
         )
+
+
+def check_repl(decision: Decision, app: App) -> None:
+    """Raises Forbidden for an App that executes what is typed, unless `decision` on repls allows it."""
+    if REPL not in app.spec.twin:
+        return
+    if not decision.allowed:
+        raise Forbidden(
+            f"spec.twin.{REPL}: you may not open a REPL or write to one; "
+            "an administrator can bind a role that allows it: the built-in `repl`",
+            kind="apps",
+            name=app.metadata.name,
+        )
+    if decision.nodes:
+        check_app(decision, app)
 
 
 def _within(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import quote
 
@@ -26,9 +26,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.access import audit
 from cloud.access.actions import action_of
 from cloud.access.audit import Origin
-from cloud.access.authorizer import Authorizer, check_app
+from cloud.access.authorizer import Authorizer, check_app, check_repl
 from cloud.access.credentials import Credentials
-from cloud.access.policy import READ, Decision
+from cloud.access.policy import ALLOWED, READ, Decision
 from cloud.access.principal import ANONYMOUS, IDENTITY, Identity, Principal
 from cloud.access.ratelimit import Limiter, Rate
 from cloud.api.http import json_response, to_status
@@ -136,7 +136,7 @@ class Gate:
         now = self._clock().timestamp()
         action = action_of(method, str(scope["path"]), scope["query_string"])
         origin = Origin(ANONYMOUS, action, address)
-        limited: Decision | None = None
+        held = _HeldAgainst()
         try:
             nodes = self._nodes
             node = nodes.identify(scope) if nodes is not None else None
@@ -147,7 +147,7 @@ class Gate:
                 self._admit_anyone(line, address, now)
             else:
                 origin = Origin(await self._identify(scope, origin, now), action, address)
-                limited = await self._admit_person(scope, origin, now)
+                held = await self._admit_person(scope, origin, now)
         except StatusError as error:
             self._denied.add()
             if origin.identity is not ANONYMOUS and isinstance(error, Forbidden):
@@ -158,7 +158,7 @@ class Gate:
         if origin.identity.principal.kind in {"node", "anonymous"}:
             await app(scope, receive, send)  # the routes of nodes write down what matters
             return
-        await self._serve(app, _Recorder(origin, limited, int(now * 1e9)), scope, receive, send)
+        await self._serve(app, _Recorder(origin, held, int(now * 1e9)), scope, receive, send)
 
     # --- the three ways in -------------------------------------------------------------------
 
@@ -170,11 +170,16 @@ class Gate:
         limiter = self._joins if JOINING.fullmatch(line) else self._public
         self._take(limiter, address, now, "this address")
 
-    async def _admit_person(self, scope: Scope, origin: Origin, now: float) -> Decision | None:
-        """The decision to hold writes against when it is limited to nodes."""
+    async def _admit_person(self, scope: Scope, origin: Origin, now: float) -> "_HeldAgainst":
+        """What its writes are held against; raises Forbidden."""
         who = origin.identity.principal
         self._take(self._api, f"{who.kind}/{who.name}", now, "this identity")
-        return await self._authorize(scope, origin)
+        limited = await self._authorize(scope, origin)
+        action = origin.action
+        if action.kind != "apps" or action.verb in READ:
+            return _HeldAgainst(limited)
+        repls = await self._authorizer.decide(who, replace(action, kind="repls"))
+        return _HeldAgainst(limited, repls)
 
     @staticmethod
     def _take(limiter: Limiter, key: str, now: float, who: str) -> None:
@@ -302,21 +307,33 @@ class FailureCount:
         return count + 1
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldAgainst:
+    """What the state of an App decides, which no request line tells."""
+
+    limited: Decision | None = None
+    """The decision on the request, when it is limited to nodes."""
+    repls: Decision = ALLOWED
+    """That on the same verb and REPLs."""
+
+
 class _Recorder:
     """The witness of one request: holds writes against its limits and writes them down."""
 
-    def __init__(self, origin: Origin, limited: Decision | None, now_ns: int) -> None:
+    def __init__(self, origin: Origin, held: _HeldAgainst, now_ns: int) -> None:
         self.origin = origin
-        self._limited = limited
+        self._held = held
         self._now_ns = now_ns
         self._recorded = False
 
     def __call__(self, connection: Connection, deed: Deed) -> None:
         """Runs in the writer's thread; raises Forbidden for what the role's limit excludes."""
-        if self._limited is not None:
-            for state in (deed.before, deed.after):
-                if isinstance(state, App):
-                    check_app(self._limited, state)
+        limited = self._held.limited
+        for state in (deed.before, deed.after):
+            if limited is not None and isinstance(state, App):
+                check_app(limited, state)
+        if isinstance(deed.after, App):
+            check_repl(self._held.repls, deed.after)
         audit.record_deed(connection, self.origin, deed, self._now_ns)
         self._recorded = True
 

@@ -118,6 +118,11 @@ BUILT_IN: Mapping[str, tuple[Rule, ...]] = {
         Rule(("update", "patch", "delete"), ("nodes",)),
         Rule(("create", "delete"), ("jointokens", "joinrequests", "identities")),
     ),
+    "repl": (Rule(("create", "update", "patch"), ("repls",)),),
     "admin": (Rule((ANY,), (ANY,)),),
 }
-"""Always there and never changed; a stored Role cannot take one of these names."""
+"""Always there and never changed; a stored Role cannot take one of these names.
+
+`repls` are no objects: what writes an App that is a REPL needs the verb on both (check_repl). So an
+operator deploys what was signed, and types into a sandbox only with the role `repl` as well.
+"""

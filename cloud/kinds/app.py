@@ -13,6 +13,10 @@ from cloud.kinds.work import Work, WorkSpec, WorkStatus, check_spec, summary_col
 from edge.wire.manifest import Key, Limits, Name, Restart
 from edge.wire.messages import Scalar
 
+REPL = "skerry.dev/repl"
+"""Twin property whose value is a line for `skerry app repl`'s App to execute. Writing an App that has
+it takes the right to write `repls` beside that to write apps: cloud.access.authorizer."""
+
 
 class AppSpec(WorkSpec, frozen=True, kw_only=True):
     """What shall run where."""

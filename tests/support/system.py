@@ -77,9 +77,11 @@ class Process:
 
     python: tuple[str, ...] = (sys.executable,)
 
-    def __init__(self, *args: str, more: Mapping[str, str] = NOTHING) -> None:
+    def __init__(self, *args: str, more: Mapping[str, str] = NOTHING, typed: bool = False) -> None:
+        """`typed`: it reads what `type` writes, instead of what we read."""
         self._process = subprocess.Popen(
             [*self.python, str(ROOT / "skerry.py"), *args],
+            stdin=subprocess.PIPE if typed else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -110,6 +112,16 @@ class Process:
                     raise AssertionError(f"no line {pattern!r} in:\n" + "\n".join(self.lines))
                 self._grown.wait(0.2)
 
+    def type(self, text: str) -> None:
+        """Write to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
+
+    def interrupt(self) -> None:
+        """SIGINT, as Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
     def kill(self) -> None:
         """SIGKILL, as a power cut to this process alone."""
         self._end(signal.SIGKILL)
@@ -122,6 +134,8 @@ class Process:
         if self.alive:
             self._process.send_signal(number)
         code = self._process.wait(DEADLINE)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._reader.join(DEADLINE)
         return code
 
@@ -137,7 +151,7 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.alive:
+        if self.alive or self._process.stdin is not None:
             self.terminate()
 
 

@@ -50,6 +50,24 @@ def _app(verbs: "Verbs") -> None:
     _signing(verbs, run)
     verbs.cloud(run, output=False)
 
+    repl = does.verb(
+        "repl", "cloud.client.repl:repl", "execute Python as you type it, in the sandbox of a node"
+    )
+    repl.add_argument(
+        "directory",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="an app in Python: its grants, streams, twin and modules; nothing but --grant if absent",
+    )
+    repl.add_argument("--on", required=True, metavar="NODE", help="the node that runs it")
+    repl.add_argument("--name", help="name of the App; that of the app and the node by default")
+    _given(repl, ", without DIR with what it is: lamp=GPIO17,out")
+    repl.set_defaults(build=verbs.build_app, find_runtime=verbs.python_runtime)
+    # Whoever takes over the cloud could have nodes run it for as long as that.
+    _signing(verbs, repl, days=1)
+    verbs.cloud(repl, output=False)
+
 
 def _firmware(verbs: "Verbs") -> None:
     does = verbs.group("firmware")
@@ -152,13 +170,13 @@ def _verify(verbs: "Verbs") -> None:
     verbs.keyring(verify)
 
 
-def _given(verb: argparse.ArgumentParser) -> None:
+def _given(verb: argparse.ArgumentParser, more: str = "") -> None:
     verb.add_argument(
         "--grant",
         action="append",
         default=[],
         metavar="NAME=RESOURCE",
-        help="give the app hardware: probe=i2c-1:0x48, heater=GPIO17; may be repeated",
+        help=f"give the app hardware: probe=i2c-1:0x48, heater=GPIO17{more}; may be repeated",
     )
     verb.add_argument(
         "--twin",
@@ -169,7 +187,7 @@ def _given(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _signing(verbs: "Verbs", verb: argparse.ArgumentParser) -> None:
+def _signing(verbs: "Verbs", verb: argparse.ArgumentParser, days: int | None = None) -> None:
     verb.add_argument(
         "--sign",
         action=argparse.BooleanOptionalAction,
@@ -184,6 +202,7 @@ def _signing(verbs: "Verbs", verb: argparse.ArgumentParser) -> None:
         "--sign-days",
         type=int,
         metavar="DAYS",
-        help="until the signature expires; never if absent",
+        default=days,
+        help=f"until the signature expires; {days or 'never'} if absent",
     )
     verbs.keyring(verb)

@@ -76,7 +76,7 @@ def _access(verbs: "Verbs") -> None:
             action="append",
             default=[],
             metavar="ROLE",
-            help="viewer, operator, admin or one of your own; may be repeated",
+            help="viewer, operator, repl, admin or one of your own; may be repeated",
         )
         shown = acts.verb("list", f"{does}accounts", "list accounts")
         remove = acts.verb("delete", f"{does}remove", "delete an account and all its tokens")

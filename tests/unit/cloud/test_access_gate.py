@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from cloud.access.gate import PUBLIC, WITHOUT_TLS, Limits
 from cloud.access.ratelimit import Rate
+from cloud.kinds.app import REPL
 from cloud.service import Config, running
 from tests.support.api import APPS, MERGE, NODES, ROOT, app_body, node_body
 from tests.support.cloud import CloudService, cloud_service
@@ -132,6 +133,48 @@ def test_an_operator_deploys_but_gives_nobody_rights(service, api):
         assert olga.delete(f"{APPS}/by-olga").status_code == 200
         assert olga.post(f"{ACCESS}/users", json={"name": "eve"}).status_code == 403
         assert olga.patch(f"{APPS}/by-olga/status", json={}, headers=MERGE).status_code == 403
+
+
+LINE = {"twin": {REPL: "s.1:print(1)"}}
+
+
+def test_an_operator_opens_no_repl_and_types_into_none_without_the_role(service, api):
+    with person(service, api, "ophelia", "operator") as ophelia:
+        refused = ophelia.post(APPS, json=app_body("mine", **LINE))
+        assert refused.status_code == 403
+        assert "bind a role that allows it: the built-in `repl`" in refused.json()["message"]
+        assert ophelia.post(APPS, json=app_body("plain")).status_code == 201
+        line = {"spec": LINE}
+        assert ophelia.patch(f"{APPS}/plain", json=line, headers=MERGE).status_code == 403
+        assert api.post(APPS, json=app_body("theirs", **LINE)).status_code == 201
+        other = {"spec": {"twin": {REPL: "s.2:evil()"}}}
+        assert ophelia.patch(f"{APPS}/theirs", json=other, headers=MERGE).status_code == 403
+        again = app_body("theirs", **other["spec"])
+        assert ophelia.put(f"{APPS}/theirs", json=again).status_code == 403
+        assert api.get(f"{APPS}/theirs").json()["spec"]["twin"] == LINE["twin"]
+        # To end one is to take power away from it.
+        assert ophelia.delete(f"{APPS}/theirs").status_code == 200
+
+
+def test_the_role_repl_beside_operator_opens_one_and_alone_does_nothing(service, api):
+    with person(service, api, "odin", "operator", "repl") as odin:
+        assert odin.post(APPS, json=app_body("mine", **LINE)).status_code == 201
+        other = {"spec": {"twin": {REPL: "s.2:1 + 1"}}}
+        assert odin.patch(f"{APPS}/mine", json=other, headers=MERGE).status_code == 200
+    [*_, written] = audit(api, actor="odin", kind="apps", verb="patch")
+    assert "s.1:print(1)" in written["before"]
+    assert "s.2:1 + 1" in written["after"]
+    with person(service, api, "rhea", "repl") as rhea:
+        assert rhea.post(APPS, json=app_body("hers", **LINE)).status_code == 403
+
+
+def test_a_repl_on_some_nodes_is_one_on_no_others(service, api):
+    pigs = {"verbs": ["create"], "kinds": ["repls"], "nodeLabels": {"site": "pigs"}}
+    role(api, "pig-repl", pigs)
+    with person(service, api, "petra", "operator", "pig-repl") as petra:
+        there = {"selector": {"matchLabels": {"site": "pigs"}}}
+        assert petra.post(APPS, json=app_body("anywhere", **LINE)).status_code == 403
+        assert petra.post(APPS, json=app_body("pigs", **there, **LINE)).status_code == 201
 
 
 def test_a_role_for_all_of_rolebindings_still_cannot_give_more_than_it_has(service, api):
