@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 def add(verbs: "Verbs") -> None:
     """Add it."""
-    update = verbs.group("firmware").verb(
+    firmware = verbs.group("firmware")
+    update = firmware.verb(
         "update", "hal.link.cli:update", "update a running microcontroller over its link"
     )
     update.add_argument("image", type=Path, help="the image, as skerry firmware build leaves it")
@@ -19,4 +20,18 @@ def add(verbs: "Verbs") -> None:
     update.add_argument("--baudrate", type=int, default=115_200, help="of a UART; USB has none")
     update.add_argument(
         "--downgrade", action="store_true", help="an older version than the one that runs is meant"
+    )
+    update.add_argument(
+        "--patch",
+        type=Path,
+        metavar="FILE",
+        help="of skerry firmware delta: sent instead where it fits, and else the image",
+    )
+    delta = firmware.verb(
+        "delta", "hal.link.cli:delta", "make the patch from one image to another, on a desk"
+    )
+    delta.add_argument("old", type=Path, help="the image that devices run")
+    delta.add_argument("new", type=Path, help="the image that they are to run")
+    delta.add_argument(
+        *("-o", "--output"), type=Path, required=True, metavar="FILE", help="the patch"
     )

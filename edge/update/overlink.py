@@ -29,7 +29,11 @@ READ, GROUP_IMAGE, IMAGE_STATE = 0, 1, 0
 """mcumgr's, as firmware/link/smp.py has them: which image runs from which slot."""
 _REASONS = {"board": "WrongBoard", "version": "VersionRollback"}
 """By the first word of what `hal.link.upload` says."""
-_PHASES = {upload.Phase.UPLOAD: Phase.UPLOAD, upload.Phase.TRIAL: Phase.TRIAL}
+_PHASES = {
+    upload.Phase.UPLOAD: Phase.UPLOAD,
+    upload.Phase.APPLY: Phase.UPLOAD,
+    upload.Phase.TRIAL: Phase.TRIAL,
+}
 
 _log = logging.getLogger(__name__)
 

@@ -125,7 +125,13 @@ class Device:
         self._load()
         self._dog = self._watchdog()
         self._say(f"started, cause {self._machine.reset_cause()}")
-        await asyncio.gather(self._receive(), self._keep(), self._send(), self._notice_edges())
+        tasks = self._receive, self._keep, self._send, self._notice_edges, self._patch
+        await asyncio.gather(*[task() for task in tasks])
+
+    async def _patch(self):
+        """Make an image of a patch, a little at a time."""
+        while self._update and self._update.patches:
+            await asyncio.sleep_ms(0 if self._update.patches.step() else 200)
 
     def _watchdog(self):
         """As configured; where hardware cannot count so far, the longest that all can."""

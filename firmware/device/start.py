@@ -7,6 +7,7 @@ import machine
 import vfs
 
 from firmware.device.app import Device
+from firmware.device.patches import Patches
 from firmware.device.update import Update
 
 VERSION = "0.1.0"
@@ -42,6 +43,8 @@ def serve(line, name, *, pins=(), buses=None, slots=None):
     `pins`, `buses`: as `Device` has them. `slots`: the port's module of that name, where a bootloader starts images.
     """
     update = Update(slots, name) if slots else None
+    if update:
+        Patches(update, slots)
     version = update.version if update else VERSION
     try:
         asyncio.run(Device(machine, line, version, name, pins, buses, update).run())

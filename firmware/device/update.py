@@ -2,7 +2,7 @@
 
     STATE    read {} → {"images": [{"slot", "version", "hash", "bootable", "pending", "confirmed",
                  "active", "permanent"} …], "board": text, "trial": bool, "rollback": {"count": n,
-                 "reason": text, "version": text, "hash": bytes}}
+                 "reason": text, "version": text, "hash": bytes}, "patch": bytes that one may have}
              write {"hash": bytes} → the same: have that image tried at the next start
              write {"confirm": true} → the same: keep the image that runs
     UPLOAD   write {"len": n, "sha": 32 bytes, "off": 0, "data": bytes}, then {"off": n, "data": bytes}
@@ -82,9 +82,9 @@ class Update:
         self._images = {}
         self._other = None
         """The slot that uploads go to; None: none now."""
-        self._upload = None
+        self.upload = None
         """SHA-256 and length of what is uploaded, or was."""
-        self._at = 0
+        self.at = 0
         self._healthy_since = None
         self._began = None
         self._awaited = ()
@@ -95,17 +95,24 @@ class Update:
             (smp.WRITE, smp.GROUP_IMAGE, smp.IMAGE_UPLOAD): self._take,
             (smp.WRITE, smp.GROUP_IMAGE, ERASE): self._erase,
         }
+        self.patches = None
+        """Where there are any: `patches.Patches`."""
         self.readable = tuple
         """Is asked for the names of properties that can be read."""
         active, pending, running, trial = slots.state()[:4]
         self.running = running
         self.trial = trial
-        self.version = self._image(running)[1]
+        self.version = self.image(running)[1]
         if not trial and pending < 0:
             self._other = 1 - active
             self._remember()
         if trial:
             self._awaited = _names(self._file)
+
+    @property
+    def takes(self):
+        """Whether a slot is free for an image."""
+        return self._other is not None
 
     # --- trial -----------------------------------------------------------------------------------
 
@@ -153,7 +160,7 @@ class Update:
         self._slots.confirm()
         self.trial = False
         self._other = 1 - self.running
-        self._forget()
+        self.forget()
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -164,7 +171,7 @@ class Update:
         active, pending, running, trial, why, count, version, digest = self._slots.state()
         images = []
         for slot in (0, 1):
-            fault, its_version, its_digest = self._image(slot)
+            fault, its_version, its_digest = self.image(slot)
             if fault == _GOOD:
                 images.append(
                     {
@@ -179,6 +186,8 @@ class Update:
                     }
                 )
         told = {"images": images, "board": self._board, "trial": trial}
+        if self.patches:
+            told["patch"] = self.patches.limit
         if count:
             told["rollback"] = {
                 "count": count,
@@ -190,7 +199,7 @@ class Update:
 
     def _mark(self, content):
         digest, confirm = content.get("hash"), content.get("confirm", False)
-        runs = self._image(self.running)[2]
+        runs = self.image(self.running)[2]
         if digest in (None, runs):
             if not confirm:
                 raise RefusedError("hash: is missing, or that image runs", smp.INVALID)
@@ -198,7 +207,7 @@ class Update:
                 self._confirm()
             return self._state(content)
         other = 1 - self.running
-        fault, version, its_digest = self._image(other)
+        fault, version, its_digest = self.image(other)
         if fault != _GOOD or digest != its_digest:
             raise RefusedError("hash: no such image in a slot", smp.MISSING)
         if confirm:
@@ -206,6 +215,8 @@ class Update:
         if self.trial:
             raise RefusedError("an image is on trial; wait", smp.BAD_STATE)
         self._compare(version, content)
+        if self.patches:
+            self.patches.drop()
         with open(self._file, "wb") as file:
             file.write(cbor.encode(list(self.readable())))
         self._slots.mark(other)
@@ -213,8 +224,10 @@ class Update:
         return self._state(content)
 
     def _erase(self, _content):
-        self._free()
-        self._forget()
+        self.free()
+        if self.patches:
+            self.patches.drop()
+        self.forget()
         self._sector(0)
         return {}
 
@@ -222,28 +235,30 @@ class Update:
         at, data = content["off"], content["data"]
         if content.get("image", 0) != 0:
             raise RefusedError("image: there is only 0", smp.INVALID)
+        if self.patches and (at == 0 or self.patches.busy):
+            self.patches.drop()
         if at == 0:
-            told = (_sha(content), content["len"])
-            if told != self._upload:
-                self._begin(told, content, data)
-        if self._upload is None:
+            told = (sha(content), content["len"])
+            if told != self.upload:
+                self.begin(told, content, data)
+        if self.upload is None:
             return {"off": 0}
-        if at != self._at:
-            return {"off": self._at}
-        if at + len(data) > self._upload[1]:
+        if at != self.at:
+            return {"off": self.at}
+        if at + len(data) > self.upload[1]:
             raise RefusedError("data: more than len", smp.INVALID)
-        self._free()
-        self._write(memoryview(data))
-        if self._at == self._upload[1]:
-            self._finish()
-            return {"off": self._at, "match": True}
-        return {"off": self._at}
+        self.free()
+        self.write(memoryview(data))
+        if self.at == self.upload[1]:
+            self.finish()
+            return {"off": self.at, "match": True}
+        return {"off": self.at}
 
     # --- uploads ---------------------------------------------------------------------------------
 
-    def _begin(self, told, content, data):
+    def begin(self, told, content, data):
         """What can be refused now need not be sent."""
-        self._free()
+        self.free()
         length = told[1]
         if not 0 < length <= self._slots.BYTES:
             raise RefusedError(
@@ -254,30 +269,32 @@ class Update:
         major, minor, revision, build = struct.unpack("<BBHI", data[20:28])
         version = f"{major}.{minor}.{revision}" + (f"+{build}" if build else "")
         self._compare(version, content)
-        self._forget()
+        self.forget()
         self._sector(0)
         record = struct.pack(_RECORD, *told)
         self._program(self._slots.BYTES, record + struct.pack("<I", crc32(record)))
-        self._upload, self._at = told, 0
+        self.upload, self.at = told, 0
 
-    def _write(self, data):
+    def write(self, data):
+        """What comes next of the upload."""
         size = self._slots.SECTOR
         while data:
-            sector, inside = self._at // size, self._at % size
+            sector, inside = self.at // size, self.at % size
             part = data[: size - inside]
             if inside == 0:
-                self._sector(self._at)
-            self._program(self._at, part)
-            self._at += len(part)
+                self._sector(self.at)
+            self._program(self.at, part)
+            self.at += len(part)
             data = data[len(part) :]
-            if self._at % size == 0 or self._at == self._upload[1]:
+            if self.at % size == 0 or self.at == self.upload[1]:
                 self._program(self._slots.BYTES + _MARKS + sector, b"\0")
 
-    def _finish(self):
+    def finish(self):
+        """Judge what was written."""
         self._images.pop(self._other, None)
-        fault = self._image(self._other)[0]
+        fault = self.image(self._other)[0]
         if fault != _GOOD:
-            self._forget()
+            self.forget()
             self._sector(0)
             raise RefusedError(_FAULTS[fault], smp.INVALID)
 
@@ -292,16 +309,18 @@ class Update:
         written = 0
         while written < sectors and marks[written] == 0:
             written += 1
-        self._upload = (digest, length)
-        self._at = min(written * self._slots.SECTOR, length)
-        if self._at == length and self._image(self._other)[0] != _GOOD:
-            self._upload = None
+        self.upload = (digest, length)
+        self.at = min(written * self._slots.SECTOR, length)
+        if self.at == length and self.image(self._other)[0] != _GOOD:
+            self.upload = None
 
-    def _forget(self):
-        self._upload, self._at = None, 0
+    def forget(self):
+        """Nothing goes on from what was written."""
+        self.upload, self.at = None, 0
         self._sector(self._slots.BYTES)
 
-    def _free(self):
+    def free(self):
+        """RefusedError when no slot is."""
         if self._other is None:
             words = "is on trial" if self.trial else "waits for the next start"
             raise RefusedError(f"an image {words}; no slot is free", smp.BAD_STATE)
@@ -312,7 +331,7 @@ class Update:
                 f"version: {version} is older than {self.version}, which runs", smp.INVALID
             )
 
-    def _image(self, slot):
+    def image(self, slot):
         """Fault, version and digest of what is in a slot; kept, as all of it must be read."""
         if slot not in self._images:
             self._images[slot] = self._slots.image(slot)
@@ -326,7 +345,8 @@ class Update:
         self._slots.program(self._other, at, data)
 
 
-def _sha(content):
+def sha(content):
+    """Of an upload, as its first request has it."""
     found = content.get("sha", b"")
     if not isinstance(found, bytes) or len(found) != 32:  # noqa: PLR2004 - SHA-256
         raise RefusedError("sha: must be the 32 bytes of SHA-256 of the upload", smp.INVALID)

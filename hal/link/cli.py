@@ -1,15 +1,18 @@
-"""`skerry firmware update`: for a person with a device on a desk."""
+"""`skerry firmware update` and `delta`: for a person with a device on a desk."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from firmware.device.patch import LIMIT
 from hal.errors import HalError
+from hal.link import patch as patches
 from hal.link import upload
 from hal.link.find import Where, find
 from hal.link.image import SIZE_LIMIT, Image, ImageError, parse
 from hal.link.line import SerialLink
+from hal.link.patch import Patch, PatchFileError
 from hal.link.upload import Outcome, Phase
 from hal.linux.serial import LinuxSerialPort
 from hal.serial import SerialConfig, SerialPort
@@ -31,6 +34,7 @@ class UpdateFailedError(HalError):
 def update(args: argparse.Namespace) -> None:
     """Send an image, wait until it is confirmed; raises UpdateFailedError with the reason."""
     image = _image(args.image)
+    patch = None if args.patch is None else _patch(args.patch, image)
     where, config = Where(device=args.port), SerialConfig(baudrate=args.baudrate)
 
     def open_port() -> SerialPort:
@@ -41,7 +45,7 @@ def update(args: argparse.Namespace) -> None:
     link.start()
     try:
         with _Bars() as bars:
-            result = upload.update(link, image, bars, downgrade=args.downgrade)
+            result = upload.update(link, image, bars, downgrade=args.downgrade, patch=patch)
         trouble = link.trouble if link.identity is None else ""
     finally:
         link.close()
@@ -51,7 +55,36 @@ def update(args: argparse.Namespace) -> None:
             f"{args.port}: {result.outcome.value}: {reason}; {_REMEDIES[result.outcome]}"
         )
     went_on = f", the first {result.resumed_at} from before" if result.resumed_at else ""
-    print(f"{args.port}: runs {image.version}, confirmed; {result.sent} bytes sent{went_on}")
+    if result.unpatched:
+        print(f"{args.patch}: not used, the image was sent: {result.unpatched}", file=sys.stderr)
+    of = " of a patch" if result.patched else ""
+    print(f"{args.port}: runs {image.version}, confirmed; {result.sent} bytes{of} sent{went_on}")
+
+
+def delta(args: argparse.Namespace) -> None:
+    """Make the patch from one image to another."""
+    old, new = _image(args.old), _image(args.new)
+    made = patches.make(old, new)
+    args.output.write_bytes(made.data)
+    share = 100 * len(made.data) / len(new.data)
+    long = len(made.data) > LIMIT
+    note = f"; devices take {LIMIT}, so they are sent the image" if long else ""
+    print(
+        f"{args.output}: {old.version} to {new.version}, {len(made.data)} bytes, "
+        f"{share:.1f} % of the image{note}"
+    )
+
+
+def _patch(path: Path, image: Image) -> Patch:
+    with path.open("rb") as file:
+        data = file.read(SIZE_LIMIT + 1)
+    try:
+        found = patches.parse(data)
+    except PatchFileError as error:
+        raise PatchFileError(f"{path}: {error}") from None
+    if found.result != image.digest:
+        raise PatchFileError(f"{path}: makes another image than the one that is given")
+    return found
 
 
 def _image(path: Path) -> Image:
@@ -93,6 +126,6 @@ class _Bars:
 def _bar(phase: Phase, total: int) -> "tqdm[NoReturn]":
     from tqdm import tqdm  # noqa: PLC0415 - a board has none
 
-    unit = "B" if phase is Phase.UPLOAD else "s"
-    scaled = phase is Phase.UPLOAD
+    scaled = phase is not Phase.TRIAL
+    unit = "B" if scaled else "s"
     return tqdm(total=total, desc=phase.value, unit=unit, unit_scale=scaled, leave=scaled)

@@ -123,11 +123,13 @@ def mcu(
     eeprom: int | None = None,
     elf: Path | None = None,
     debugger: Path | None = None,
+    counted: bool = False,
 ) -> Iterator[Mcu]:
     """One that was just switched on; leaving it cuts its power. `flash` is made when it is not there.
 
     `sensor`, `eeprom`: I2C addresses of a TMP105, and of 256 bytes of memory. `elf`: what a programmer
-    put into it, if not the firmware. `debugger`: a socket that `gdb.Debugger` connects to.
+    put into it, if not the firmware. `debugger`: a socket that `gdb.Debugger` connects to. `counted`: its
+    time is that of its instructions, as it is with a debugger: a busy host does not wake its watchdog.
     """
     memories = (
         []
@@ -138,8 +140,9 @@ def mcu(
     debug = []
     if debugger is not None:
         debug = ["-chardev", f"socket,id=gdb,path={debugger},server=on,wait=off"]
-        # Its time is that of its instructions: a busy host does not wake its watchdog.
-        debug += ["-gdb", "chardev:gdb", "-icount", "shift=5"]
+        debug += ["-gdb", "chardev:gdb"]
+    if counted or debugger is not None:
+        debug += ["-icount", "shift=5"]
     if not flash.exists():
         with flash.open("wb") as file:
             file.truncate(FLASH_BYTES)

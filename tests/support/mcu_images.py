@@ -9,6 +9,7 @@ import struct
 import tempfile
 from functools import cache
 from pathlib import Path
+from random import Random
 
 from boards import firmware as ports
 from boards import mcuboot
@@ -19,6 +20,7 @@ from hal.link.image import Image, parse
 from tests.support.mcu import CACHE
 
 VARIANTS = Path(__file__).parent / "mcu_variants"
+CHANGED = 5000
 _STACK = 0x20010000
 _AT = LOAD_ADDRESSES["mps2"]
 _BRANCH_TO_ITSELF, _UNDEFINED = 0xE7FE, 0xDE00
@@ -35,6 +37,11 @@ def shipped() -> Image:
 
 def good(version: str) -> Image:
     return parse(wrapped("mps2", shipped().program, version))
+
+
+def changed(version: str) -> Image:
+    """A good one, with CHANGED bytes after its program that nobody could guess; it zeroes them."""
+    return parse(wrapped("mps2", shipped().program + Random(version).randbytes(CHANGED), version))
 
 
 def hanging(version: str, board: str = "mps2") -> Image:

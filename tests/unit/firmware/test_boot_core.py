@@ -309,6 +309,12 @@ def test_whatever_happens_one_of_two_good_images_is_started(happens):
             chip.power(None)
             tries = 0
         elif what == "mark" and not trial:
+            state = chip.state()
+            if state.pending != NOBODY and state.tries < TRIES:
+                # A try could not be counted, so the other runs; it goes on at the next start.
+                with pytest.raises(OSError, match=r"^16$"):
+                    slots.mark(1 - active)
+                continue
             slots.mark(1 - active)
             tries = 0
         elif what == "confirm" and trial:
