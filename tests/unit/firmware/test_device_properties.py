@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firmware.device.config import checked
-from firmware.device.properties import ReadOnlyError, make_properties
+from firmware.device.properties import ReadOnlyError, make_buses, make_properties
 from hal.sim import SimBoard
 from tests.support.machine_i2c import MachineI2C
 
@@ -27,7 +27,8 @@ class Desk:
 
     def properties(self, **entries: dict[str, object]) -> dict[str, Any]:
         config = {"buses": {"probe": {"scl": "A", "sda": "B"}}, "properties": entries}
-        return make_properties(self.machine, checked(config))
+        config = checked(config)
+        return make_properties(self.machine, config, make_buses(self.machine, config))
 
     def feel(self, **values: float | bool) -> None:
         self.board.drive("i2c-1:0x76", **values)
