@@ -104,7 +104,7 @@ def test_pins_are_used_as_what_they_are(board_programs: Programs, flash: Path) -
 from machine import Pin
 led = Pin("LED0", Pin.OUT, value=1)
 print(led, led.value(), Pin("BUTTON0", Pin.IN).value())
-for wrong in (lambda: Pin("BUTTON0").on(), lambda: Pin("LED0", Pin.IN), lambda: Pin("GPIO4")):
+for wrong in (lambda: Pin("BUTTON0").on(), lambda: Pin("LED0", Pin.IN), lambda: Pin("GPIO9")):
     try:
         wrong()
     except ValueError as error:
