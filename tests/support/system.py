@@ -264,6 +264,13 @@ class Agent(Process, Node):
         return list(call(self.state / "control.sock", Request(verb=verb, **fields)))
 
 
+def objects(cloud: Cloud, plural: str) -> list[dict[str, Any]]:
+    """All objects of a kind; asked in this process, for those who ask again and again."""
+    url = f"{cloud.url}/apis/skerry.dev/v1alpha1/{plural}"
+    items: list[dict[str, Any]] = _asked(cloud, url)["items"]
+    return items
+
+
 def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     """Every reading of a name, oldest first, page by page."""
     found: list[dict[str, Any]] = []
@@ -271,13 +278,17 @@ def readings(cloud: Cloud, **which: str) -> list[dict[str, Any]]:
     page = ""
     while True:
         url = f"{cloud.url}/apis/telemetry.skerry.dev/v1alpha1/readings?{query}{page}"
-        asked = urllib.request.Request(url, headers=headers(cloud.url))  # noqa: S310 - our own
-        with urllib.request.urlopen(  # noqa: S310 - as above
-            asked, timeout=DEADLINE, context=trusted(cloud.url)
-        ) as answer:
-            body = json.load(answer)
+        body = _asked(cloud, url)
         found += body["items"]
         token = body["metadata"].get("continue")
         if not token:
             return found
         page = "&continue=" + urllib.parse.quote(token)
+
+
+def _asked(cloud: Cloud, url: str) -> Any:
+    asked = urllib.request.Request(url, headers=headers(cloud.url))  # noqa: S310 - our own
+    with urllib.request.urlopen(  # noqa: S310 - as above
+        asked, timeout=DEADLINE, context=trusted(cloud.url)
+    ) as answer:
+        return json.load(answer)
