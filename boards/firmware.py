@@ -18,7 +18,7 @@ from pathlib import Path
 from boards import mcuboot, uf2
 from boards.image.errors import BuildError
 from boards.image.tools import need, run
-from boards.micropython import JOBS, SOURCE_SHA256, locked, tree
+from boards.micropython import JOBS, SOURCE_SHA256, STAMP, locked, tree
 from boards.packages import Say, read_lock, sha256_of
 from boards.packages import tree as packages_tree
 
@@ -150,7 +150,7 @@ def _pico(port: Path, source: Path, cache: Path, work: Path, into: Path, say: Sa
 
 def _make(port: Path, variables: Mapping[str, Path]) -> None:
     given = [f"{name}={value}" for name, value in variables.items()]
-    run(["make", "-C", port, JOBS, *given], extra={"SOURCE_DATE_EPOCH": "0"})
+    run(["make", "-C", port, JOBS, *given], extra=STAMP)
 
 
 def _need_headers(headers: Mapping[str, str], say: Say) -> None:

@@ -20,6 +20,8 @@ VERSION = "1.25.0"
 SOURCE = f"pool/main/m/micropython/micropython_{VERSION}+ds.orig.tar.xz"
 SOURCE_SHA256 = "7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea"
 """Trixie's: a stable suite, so the mirrors keep it for years."""
+STAMP = {"SOURCE_DATE_EPOCH": "0", "MICROPY_GIT_TAG": f"v{VERSION}"}
+"""What a build says of itself: by default the commit of whatever checkout the cache lies in."""
 JOBS = f"-j{os.cpu_count() or 1}"
 _HELPER = "/usr/lib/apt/apt-helper"
 _PROGRAMS = {"make": "make", "gcc": "gcc", "xz": "xz-utils"}

@@ -19,7 +19,7 @@ from pathlib import Path
 from boards import packed_pointers
 from boards.image.errors import BuildError, ToolError
 from boards.image.tools import need, run
-from boards.micropython import JOBS, SOURCE_SHA256, locked, tree
+from boards.micropython import JOBS, SOURCE_SHA256, STAMP, locked, tree
 from boards.packages import Say, sha256_of
 
 PORT = Path(__file__).parent.parent / "wasm_apps" / "python"
@@ -99,7 +99,7 @@ def _build(cache: Path, kept: Path, flags: Sequence[str], say: Say) -> None:
         run(
             ["make", "-C", PORT, JOBS, f"BUILD={work}/build", *variables],
             extra={
-                "SOURCE_DATE_EPOCH": "0",
+                **STAMP,
                 "ZIG_GLOBAL_CACHE_DIR": str(zig_cache),
                 "ZIG_LOCAL_CACHE_DIR": str(zig_cache / "local"),
             },
