@@ -32,6 +32,8 @@ def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for kept in ("micropython", "sources", "npm"):
         (cache / kept).symlink_to(CACHE / kept)
     assert runtime(cache, print).read_bytes() == first.read_bytes()
+    # Not the commit of the checkout that the cache lies in.
+    assert b"MicroPython v1.25.0 on 1970-01-01" in first.read_bytes()
 
 
 def test_the_command_makes_a_module_that_a_node_accepts(tmp_path: Path) -> None:
