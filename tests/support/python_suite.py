@@ -99,6 +99,7 @@ class Suite:
             for _ in range(_TRIES if name.startswith(_TIMED) else 0):
                 if guest == native:
                     break
+                native = self._on_this_machine(home) or native
                 guest = self.in_the_guest(home)
             return Compared(name, native, guest, time.monotonic() - begun)
 
