@@ -5,10 +5,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from cloud.client import output
 from cloud.client.api import Client, Json
 from cloud.client.built import Built, load
-from cloud.client.carrying import carry, pairs, pin
+from cloud.client.carrying import carry, pairs, pin, tell_pushed
 from cloud.client.registry import Reference, app_artifact, push_signed
 from cloud.client.signing import app_statement, sign
 
@@ -17,11 +16,7 @@ def push_app(args: Namespace) -> None:
     """Push a built app and print its reference."""
     with Client(args.cloud) as client:
         reference, digest = push_built(client, load(Path(args.directory)), args.tag, args)
-    if args.output == "table":
-        print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
-    else:
-        found = {"repository": reference.repository, "tag": reference.version, "digest": digest}
-        output.show(found, args.output)
+    tell_pushed(reference, digest, args)
 
 
 def deploy(args: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What `skerry app deploy` and `skerry firmware deploy` share: an object written, a rollout watched."""
+"""What verbs of apps and of firmware share: a push told, an object written, a rollout watched."""
 
 import sys
 from argparse import Namespace
@@ -14,6 +14,15 @@ def pin(reference: Reference) -> Json:
     is_digest = reference.version.startswith("sha256:")
     new, old = ("digest", "reference") if is_digest else ("reference", "digest")
     return {new: reference.version, old: None}
+
+
+def tell_pushed(reference: Reference, digest: str, args: Namespace) -> None:
+    """Print where an artifact is now, and the digest that pins it."""
+    if args.output == "table":
+        print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
+    else:
+        found = {"repository": reference.repository, "tag": reference.version, "digest": digest}
+        output.show(found, args.output)
 
 
 def carry(client: Client, body: Json, args: Namespace) -> None:

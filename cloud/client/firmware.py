@@ -9,9 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.client import output
 from cloud.client.api import Client, Json
-from cloud.client.carrying import carry, pairs, pin
+from cloud.client.carrying import carry, pairs, pin, tell_pushed
 from cloud.client.errors import InputError
 from cloud.client.mcuimage import said
 from cloud.client.registry import Reference, digest_of, firmware_artifact, push_signed
@@ -25,11 +24,7 @@ def push_firmware(args: Namespace) -> None:
     manifest, image = load(args.image, args.name, args)
     with Client(args.cloud) as client:
         reference, digest = _push(client, manifest, image, args.tag, args)
-    if args.output == "table":
-        print(f"{reference.repository}:{reference.version}\n{reference.repository}@{digest}")
-    else:
-        found = {"repository": reference.repository, "tag": reference.version, "digest": digest}
-        output.show(found, args.output)
+    tell_pushed(reference, digest, args)
 
 
 def deploy(args: Namespace) -> None:

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -33,6 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST_NS = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()) * 10**9
 _INTEGERS = range(-(1 << 63), 1 << 63)
 _log = logging.getLogger("skerry.hub")
+N = TypeVar("N", bound=Instance)
 
 
 async def store_status(
@@ -56,16 +58,10 @@ async def _store_app(objects: Objects, node: str, item: StatusItem, now: datetim
         _log.warning("node %s: status of %s left out: %s", node, item.name, error)
         return
     since = _moment(said.since_ns)
-
-    def change(instance: AppInstance) -> AppInstance:
-        if not _is_of_interest(instance, item):
-            return instance
-        return appinstance.observed(instance, said, item.generation, since, now)
-
-    try:
-        await objects.modify(AppInstance, instance_name(item.name, node), change)
-    except NotFound:
-        _log.debug("node %s: %s is not wanted any more", node, item.name)
+    await _observe(
+        *(objects, node, item, AppInstance),
+        lambda each: appinstance.observed(each, said, item.generation, since, now),
+    )
 
 
 async def _store_firmware(objects: Objects, node: str, item: StatusItem, now: datetime) -> None:
@@ -75,16 +71,24 @@ async def _store_firmware(objects: Objects, node: str, item: StatusItem, now: da
         _log.warning("node %s: status of firmware %s left out: %s", node, item.name, error)
         return
     since = _moment(said.since_ns)
+    await _observe(
+        *(objects, node, item, FirmwareInstance),
+        lambda each: firmwareinstance.observed(each, said, item.generation, since, now),
+    )
 
-    def change(instance: FirmwareInstance) -> FirmwareInstance:
-        if not _is_of_interest(instance, item):
-            return instance
-        return firmwareinstance.observed(instance, said, item.generation, since, now)
+
+async def _observe(
+    objects: Objects, node: str, item: StatusItem, kind: type[N], observed: Callable[[N], N]
+) -> None:
+    """Write what was said of an instance, if there is one that it is about."""
+
+    def change(instance: N) -> N:
+        return observed(instance) if _is_of_interest(instance, item) else instance
 
     try:
-        await objects.modify(FirmwareInstance, instance_name(item.name, node), change)
+        await objects.modify(kind, instance_name(item.name, node), change)
     except NotFound:
-        _log.debug("node %s: firmware %s is not wanted any more", node, item.name)
+        _log.debug("node %s: %s %s is not wanted any more", node, item.kind, item.name)
 
 
 def _is_of_interest(instance: Instance, item: StatusItem) -> bool:

@@ -21,6 +21,7 @@ import time
 from binascii import crc32, hexlify
 
 from firmware.device.bus import Lender, TakenError
+from firmware.device.clock import Clock
 from firmware.device.config import DEFAULT, ConfigError, checked
 from firmware.device.log import Log
 from firmware.device.properties import make_buses, make_properties
@@ -35,38 +36,6 @@ CONFIG_FILE = "/config.cbor"
 STARTS_FILE = "/starts"
 LOG_ANSWER = 6
 """Lines in one answer, which must fit a frame."""
-
-
-class Clock:
-    """Milliseconds since the start that never step: `ticks_ms` begins anew after 12 days."""
-
-    def __init__(self):
-        self._last = time.ticks_ms()
-        self._total = 0
-        self._last_us = time.ticks_us()
-        self._micros = 0
-
-    def now(self):
-        """Milliseconds."""
-        ticks = time.ticks_ms()
-        self._total += time.ticks_diff(ticks, self._last)
-        self._last = ticks
-        return self._total
-
-    def micros(self):
-        """Microseconds; to be called at least every eight minutes."""
-        ticks = time.ticks_us()
-        self._micros += time.ticks_diff(ticks, self._last_us)
-        self._last_us = ticks
-        return self._micros
-
-    def ticks_us(self):
-        """As MicroPython's: wraps around, allocates nothing."""
-        return time.ticks_us()
-
-    def ticks_diff(self, later, earlier):
-        """Microseconds between two of them."""
-        return time.ticks_diff(later, earlier)
 
 
 class Device:
@@ -98,7 +67,6 @@ class Device:
         self._down_since = self._clock.now()
         self._is_safe = True
         self._configured = False
-        self._ticked = self._clock.now()
         self._wake = asyncio.Event()
         self._edges = asyncio.ThreadSafeFlag()
         self._lender = Lender(machine, self._clock, pins, buses or {}, self._edges)
