@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from firmware.device import patch as format_
 from firmware.device.patch import HEAD_BYTES, PatchError
 from hal.errors import HalError
-from hal.link.image import SIZE_LIMIT, Image
+from hal.link.image import SIZE_LIMIT, Image, Named
 
 __all__ = ["SIZE_LIMIT", "Patch", "PatchFileError", "apply", "make", "parse"]
 
@@ -31,11 +31,16 @@ class Patch:
     result_sha256: bytes
     """Of all bytes of the result."""
 
-    def fits(self, runs: bytes, image: Image, limit: object) -> bool:
-        """Whether a device that runs `runs` and takes patches of `limit` bytes gets to `image` by it."""
-        fits = isinstance(limit, int) and len(self.data) <= limit
-        wanted = image.digest, image.sha256
-        return fits and self.base == runs and (self.result, self.result_sha256) == wanted
+    def unfit(self, runs: bytes, image: Image | Named, limit: object) -> str:
+        """Why a device that runs `runs` and takes `limit` bytes does not get to `image` by it; or ""."""
+        if not isinstance(limit, int):
+            return "the device takes no patches"
+        if len(self.data) > limit:
+            return f"it has {len(self.data)} bytes, the device takes {limit}"
+        if self.base != runs:
+            return "it is of another image than the one that runs"
+        same = not isinstance(image, Image) or self.result == image.digest
+        return "" if same and self.result_sha256 == image.sha256 else "it makes another image"
 
 
 def parse(data: bytes) -> Patch:
