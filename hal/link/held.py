@@ -1,6 +1,8 @@
 """What a device has in its flash, as it says itself: asked before anything is fetched for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from firmware.link import smp
 from hal.link.link import Link
@@ -25,13 +27,16 @@ class Held:
 
 def held(link: Link) -> Held:
     """Ask it; raises HalError, EndedError when what it says makes no sense. Blocks."""
-    state = link.request(smp.READ, smp.GROUP_IMAGE, smp.IMAGE_STATE, {}, SECONDS)
+    state: Mapping[Any, object] = link.request(
+        smp.READ, smp.GROUP_IMAGE, smp.IMAGE_STATE, {}, SECONDS
+    )
     slots = slots_of(state)
     runs, limit = active(slots), state.get("patch")
     if not isinstance(limit, int):
         return Held(runs.digest if runs else b"", 0, frozenset())
     images: set[bytes] = set()
     for slot in slots:
-        answer = link.request(smp.READ, PATCHES, PATCH, {"slot": slot.number}, SECONDS)
+        where = {"slot": slot.number}
+        answer: Mapping[Any, object] = link.request(smp.READ, PATCHES, PATCH, where, SECONDS)
         images.add(b"" if fault(answer) else as_bytes(answer.get("sha")))
     return Held(runs.digest if runs else b"", limit, frozenset(images - {b""}))
