@@ -152,7 +152,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
         if self.alive or self._process.stdin is not None:
             self.terminate()
         if failed is not None:
