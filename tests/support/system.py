@@ -156,7 +156,8 @@ class Process:
         if self.alive or self._process.stdin is not None:
             self.terminate()
         if failed is not None:
-            print(f"what `skerry {self.verb}` ({self.pid}) said last:", *self.lines, sep="\n  ")
+            said = "\n  ".join([f"what `skerry {self.verb}` ({self.pid}) said last:", *self.lines])
+            sys.stderr.write(said + "\n")
 
 
 class Cloud(Process):
