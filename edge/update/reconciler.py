@@ -57,7 +57,7 @@ class Gate(Protocol):
         """What was signed; None where anything may. Raises RefusedError, RetryableError."""
         ...
 
-    def proven(self, digest: str, /) -> None:
+    def proven(self, spec: DesiredFirmware, /) -> None:
         """It runs well; may block."""
         ...
 
@@ -334,7 +334,7 @@ class FirmwareReconciler:
         what = f"{kept.fetched} bytes fetched, {kept.sent} sent"
         _log.info("firmware %s %s: %s", life.name, spec.manifest.version, what)
         if result.ending is Ending.CONFIRMED:
-            await asyncio.to_thread(self._gate.proven, spec.manifest.digest)
+            await asyncio.to_thread(self._gate.proven, spec)
 
     def _note(
         self,

@@ -48,7 +48,7 @@ class Node:
         self.refuses: PrepareError | None = None
         self.permission: SimpleNamespace | None = SimpleNamespace(downgrade_from=None)
         self.offline = False
-        self.proved: list[str] = []
+        self.proved: list[DesiredFirmware] = []
         self.fetched: list[str] = []
         """Digests."""
         self.lacks: set[str] = set()
@@ -64,8 +64,8 @@ class Node:
             raise self.refuses
         return self.permission
 
-    def proven(self, digest: str, /) -> None:
-        self.proved.append(digest)
+    def proven(self, spec: DesiredFirmware, /) -> None:
+        self.proved.append(spec)
 
     async def _fetch(self, module: Module, progress: Progress) -> Path:
         if self.offline:
@@ -153,7 +153,7 @@ async def test_a_signed_image_is_fetched_installed_and_proven(tmp_path: Path):
         barn.want(("valve", spec, 3))
         status = await barn.until_state(State.RUNNING)
         assert (status.version, status.microcontroller) == ("0.2.0", "probe")
-        assert barn.proved == [spec.manifest.digest]
+        assert barn.proved == [spec]
         assert [chip.version for chip in barn.attached()] == ["0.2.0"]
         assert barn.firmware.images_in_use() == set()
 
@@ -359,7 +359,7 @@ async def test_only_the_patch_is_fetched_and_sent_when_its_base_runs(tmp_path: P
         assert barn.chips.sent == patch.size
         assert (status.patched, status.unpatched) == (True, "")
         assert (status.fetched, status.sent) == (patch.size, patch.size)
-        assert barn.proved == [spec.manifest.digest]
+        assert barn.proved == [spec]
         assert barn.firmware.images_in_use() == set()
 
 
