@@ -47,6 +47,15 @@ image_fault_t slots_image(unsigned slot, image_t *image) {
     return fault == IMAGE_GOOD ? image_suits(data, image, &machine) : fault;
 }
 
+image_fault_t slots_told(unsigned slot, image_t *image) {
+    if (slot != boot_started()) {
+        return slots_image(slot, image);
+    }
+    const uint8_t *data = nor_read(MAP_SLOT(slot & 1));
+    image_fault_t fault = image_look(data, MAP_IMAGE_BYTES, image);
+    return fault == IMAGE_GOOD ? image_suits(data, image, &machine) : fault;
+}
+
 static slots_fault_t writable(unsigned slot, uint32_t offset, uint32_t length) {
     if (slot > 1 || offset > MAP_SLOT_BYTES || length > MAP_SLOT_BYTES - offset) {
         return SLOTS_OUTSIDE;

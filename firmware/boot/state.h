@@ -27,6 +27,7 @@ enum {
     WHY_PROPERTIES,  // something that could be read cannot any more
     WHY_ENDED,       // its program ended
     WHY_TOLD,        // somebody asked for it
+    WHY_FLASH,       // where programs run, flash did not hold it
 };
 
 typedef struct {

@@ -1,27 +1,21 @@
 """The firmware of a Raspberry Pi Pico in rp2040js: its USB, its pins, its flash, with this test as its node."""
 
-import os
-import pty
-import select
-import socket
-import threading
-import tty as ttys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from boards import uf2
-from boards.firmware import firmware
+from boards.firmware import firmware, flash_map
 from firmware.device.app import CONFIG, PROPERTY, STATE
 from firmware.device.bus import CLOSE, OPEN, PIN, RESOURCES
 from firmware.device.bus import GROUP as LENDING
 from firmware.link import smp
+from hal.link.image import parse
 from tests.support.mcu import CACHE
 from tests.support.node_end import NodeEnd
-from tests.support.pico import UNIQUE, Pico, pico
+from tests.support.pico import UNIQUE, Pico, flashed, pico, tty
 from tests.support.system import skerry, until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -40,7 +34,7 @@ def barn(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def flash(tmp_path: Path) -> Path:
-    return tmp_path / "flash"
+    return flashed(tmp_path / "flash")
 
 
 def met(board: Pico) -> NodeEnd:
@@ -62,12 +56,16 @@ def test_the_command_makes_what_a_pico_takes(tmp_path: Path) -> None:
     out = tmp_path / "made.uf2"
     said = skerry("firmware", "build", "pico", "-o", str(out), "--cache", str(CACHE)).stdout
     assert "KiB of flash" in said
+    assert re.search(r"bootloader: [0-9,]+ bytes; an image: at most [0-9,]+; files: 512 KiB", said)
+    image = parse(out.with_suffix(".bin").read_bytes())
+    assert (image.board, image.version) == ("pico", "0.1.0")
     found = uf2.examined(out.read_bytes())
     assert (found.family_name, found.start) == ("rp2040", uf2.RP2040_FLASH)
 
 
-def test_a_computer_sees_two_serial_ports_and_one_is_the_link(flash: Path) -> None:
-    with pico(flash) as board:
+def test_a_computer_sees_two_serial_ports_and_one_is_the_link(tmp_path: Path) -> None:
+    """With what the drive leaves: the first start copies the program to where it runs."""
+    with pico(tmp_path / "flash") as board:
         board.wait_for("usb")
         node = met(board)
         assert node.who == {"name": "pico", "firmware": "0.1.0", "link": 1, "id": UNIQUE}
@@ -216,37 +214,9 @@ def test_the_flash_command_leads_a_running_one_to_its_boot_loader(
         assert "no UF2 drive" in done.stderr, "a computer would see one now"
 
 
-@contextmanager
-def tty(line: socket.socket) -> Iterator[str]:
-    """A terminal that leads to a socket."""
-    ours, theirs = pty.openpty()
-    ttys.setraw(theirs)
-    ended = threading.Event()
-
-    def carry() -> None:
-        while not ended.is_set():
-            for ready in select.select([ours, line], [], [], 0.05)[0]:
-                if ready is line:
-                    os.write(ours, line.recv(4096))
-                else:
-                    line.sendall(os.read(ours, 4096))
-
-    carrier = threading.Thread(target=carry)
-    carrier.start()
-    try:
-        yield os.ttyname(theirs)
-    finally:
-        ended.set()
-        carrier.join()
-        os.close(ours)
-        os.close(theirs)
-
-
 def test_what_is_in_flash_and_is_no_file_system_is_left_alone(flash: Path) -> None:
-    with pico(flash):
-        pass  # made, with the firmware in it
     with flash.open("r+b") as file:
-        file.seek((2 << 20) - (1 << 20))
+        file.seek(flash_map("pico")["MAP_FILES"])
         file.write(b"somebody's data" * 1000)
     before = flash.read_bytes()
     with pico(flash) as board:
