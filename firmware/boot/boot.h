@@ -11,8 +11,8 @@ unsigned boot_started(void);
 
 typedef struct {
     boot_state_t state;
-    slot_t slots[2];
     int slot;        // to start, or -1
+    image_t image;   // in it
     bool guarded;    // with a watchdog
     bool installed;  // nothing could be started, so the first image was written into slot 0
 } boot_t;

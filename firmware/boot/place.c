@@ -15,7 +15,7 @@ static bool copied(uint32_t from, uint32_t to, uint32_t length) {
 }
 
 bool boot_place(const boot_t *boot) {
-    const image_t *image = &boot->slots[boot->slot].image;
+    const image_t *image = &boot->image;
     uint32_t from = MAP_SLOT((uint32_t)boot->slot) + image->begin;
     if (memcmp(nor_read(MAP_RUN), nor_read(from), image->size) == 0) {
         return true;

@@ -14,8 +14,8 @@ from tests.support.pico import FLASH_BYTES, flashed, pico, tty
 from tests.support.system import skerry, until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(900)]
-RUN = flash_map("pico")["MAP_RUN"]
-LEFT = 20_000
+RUN, SLOT = flash_map("pico")["MAP_RUN"], flash_map("pico")["MAP_SLOTS"]
+LEFT = 9_000
 """Bytes of an image that go over the emulated cable; the rest was uploaded before."""
 
 
@@ -85,3 +85,11 @@ def test_a_copy_that_power_cuts_end_is_made_at_the_next_start_and_kept(flash: Pa
         assert runs(flash, image)
         until(lambda: not end.firmware()["trial"], "it is kept", 60)
         assert end.firmware() == {"slot": 1, "version": "0.2.0", "trial": False}
+
+
+def test_one_that_has_nothing_to_start_shows_its_drive(flash: Path) -> None:
+    whole = bytearray(flash.read_bytes())
+    whole[SLOT + 5000] ^= 1
+    flash.write_bytes(whole)
+    with pico(flash) as board:
+        board.wait_for("bootloader")

@@ -74,7 +74,7 @@ static void start(void) {
             __asm volatile ("wfi");
         }
     }
-    const image_t *image = &boot.slots[boot.slot].image;
+    const image_t *image = &boot.image;
     say(boot.installed ? "boot: installed " : "boot: ");
     say_number(image->version.major);
     say(".");

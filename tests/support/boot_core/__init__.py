@@ -83,15 +83,11 @@ class State(ctypes.Structure):
     )
 
 
-class Slot(ctypes.Structure):
-    _fields_ = (("fault", ctypes.c_int), ("image", Image))
-
-
 class Boot(ctypes.Structure):
     _fields_ = (
         ("state", State),
-        ("slots", Slot * 2),
         ("slot", ctypes.c_int),
+        ("image", Image),
         ("guarded", ctypes.c_bool),
         ("installed", ctypes.c_bool),
     )
