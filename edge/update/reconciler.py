@@ -48,7 +48,7 @@ class Gate(Protocol):
         """What was signed; None where anything may. Raises RefusedError, RetryableError."""
         ...
 
-    def proven(self, digest: str, /) -> None:
+    def proven(self, spec: DesiredFirmware, /) -> None:
         """It runs well; may block."""
         ...
 
@@ -268,7 +268,7 @@ class FirmwareReconciler:
         result = await self._chips.install(chip.name, path, watcher, downgrade=downgrade)
         life.ended(result, clock.monotonic())
         if result.ending is Ending.CONFIRMED:
-            await asyncio.to_thread(self._gate.proven, spec.manifest.digest)
+            await asyncio.to_thread(self._gate.proven, spec)
 
     def _note(
         self,

@@ -43,7 +43,7 @@ class Node:
         self.refuses: PrepareError | None = None
         self.permission: SimpleNamespace | None = SimpleNamespace(downgrade_from=None)
         self.offline = False
-        self.proved: list[str] = []
+        self.proved: list[DesiredFirmware] = []
         self.fetched = 0
         self._folder = folder
         self._changed = asyncio.Event()
@@ -56,8 +56,8 @@ class Node:
             raise self.refuses
         return self.permission
 
-    def proven(self, digest: str, /) -> None:
-        self.proved.append(digest)
+    def proven(self, spec: DesiredFirmware, /) -> None:
+        self.proved.append(spec)
 
     async def _fetch(self, module: Module) -> Path:
         if self.offline:
@@ -126,7 +126,7 @@ async def test_a_signed_image_is_fetched_installed_and_proven(tmp_path: Path):
         barn.want(("valve", spec, 3))
         status = await barn.until_state(State.RUNNING)
         assert (status.version, status.microcontroller) == ("0.2.0", "probe")
-        assert barn.proved == [spec.manifest.digest]
+        assert barn.proved == [spec]
         assert [chip.version for chip in barn.attached()] == ["0.2.0"]
         assert barn.firmware.images_in_use() == set()
 
