@@ -122,6 +122,8 @@ def test_a_power_cut_in_any_write_of_the_copy_costs_a_start_and_nothing_else(
             placed = chip.place(boot)
             chip.power(None)
             assert not placed or runs(chip, goes), "what is not whole is not started"
+            if write < count:
+                assert not runs(chip, goes), "it cannot be taken for whole before its last write"
             assert not runs(chip, other) or not placed
             flash = chip.flash
             assert [flash[at : at + SECTOR] for at in apart] == rest, "slots and state stay"
