@@ -51,7 +51,7 @@ WHY = (
     "flash did not hold it where programs run",
 )
 """As `firmware/boot/state.h` numbers them."""
-_GOOD, _MISSING, _CUT, _DAMAGED, _BOARD, _PLACE = range(6)
+GOOD, _MISSING, _CUT, _DAMAGED, _BOARD, _PLACE = range(6)
 _FAULTS = (
     "",
     "no image",
@@ -173,7 +173,7 @@ class Update:
         images = []
         for slot in (0, 1):
             fault, its_version, its_digest = self.image(slot)
-            if fault == _GOOD:
+            if fault == GOOD:
                 images.append(
                     {
                         "slot": slot,
@@ -209,7 +209,7 @@ class Update:
             return self._state(content)
         other = 1 - self.running
         fault, version, its_digest = self.image(other)
-        if fault != _GOOD or digest != its_digest:
+        if fault != GOOD or digest != its_digest:
             raise RefusedError("hash: no such image in a slot", smp.MISSING)
         if confirm:
             raise RefusedError("confirm: it is tried first, and keeps itself", smp.BAD_STATE)
@@ -296,7 +296,7 @@ class Update:
         """Judge what was written."""
         self._images.pop(self._other, None)
         fault = self.image(self._other)[0]
-        if fault != _GOOD:
+        if fault != GOOD:
             self.forget()
             self._sector(0)
             raise RefusedError(_FAULTS[fault], smp.INVALID)
@@ -314,7 +314,7 @@ class Update:
             written += 1
         self.upload = (digest, length)
         self.at = min(written * self._slots.SECTOR, length)
-        if self.at == length and self.image(self._other)[0] != _GOOD:
+        if self.at == length and self.image(self._other)[0] != GOOD:
             self.upload = None
 
     def forget(self):
