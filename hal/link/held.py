@@ -27,16 +27,19 @@ class Held:
 
 def held(link: Link) -> Held:
     """Ask it; raises HalError, EndedError when what it says makes no sense. Blocks."""
-    state: Mapping[Any, object] = link.request(
-        smp.READ, smp.GROUP_IMAGE, smp.IMAGE_STATE, {}, SECONDS
-    )
+    state = _read(link, smp.GROUP_IMAGE, smp.IMAGE_STATE, {})
     slots = slots_of(state)
     runs, limit = active(slots), state.get("patch")
     if not isinstance(limit, int):
         return Held(runs.digest if runs else b"", 0, frozenset())
     images: set[bytes] = set()
     for slot in slots:
-        where = {"slot": slot.number}
-        answer: Mapping[Any, object] = link.request(smp.READ, PATCHES, PATCH, where, SECONDS)
+        answer = _read(link, PATCHES, PATCH, {"slot": slot.number})
         images.add(b"" if fault(answer) else as_bytes(answer.get("sha")))
     return Held(runs.digest if runs else b"", limit, frozenset(images - {b""}))
+
+
+def _read(
+    link: Link, group: int, command: int, content: Mapping[str, object]
+) -> Mapping[Any, object]:
+    return link.request(smp.READ, group, command, content, SECONDS)

@@ -316,7 +316,6 @@ def test_a_patch_is_fetched_and_sent_instead_of_the_image(farm: Farm):
 
 
 def test_a_patch_of_an_image_that_does_not_run_is_left_and_the_image_comes_whole(farm: Farm):
-    """And when a patch leads to a broken image, what ran before the patch runs again."""
     path = farm.folder / "other.bin"
     path.write_bytes(good("0.1.9"))
     image = good("0.2.2")
