@@ -23,7 +23,7 @@ TIMEOUT = 120.0
 SOON = 300.0
 """Seconds between two questions within which another is likely, and how long a child waits for it:
 a person who writes a program saves it more often. It takes a board some 10 MB meanwhile."""
-LATER = 3.0
+LATER = 1.0
 """Seconds from a verdict until the next child is started: the app that it is about goes first."""
 _STDERR_TAIL = 300
 _ENTRY = "from edge.verifier import main; main()"
