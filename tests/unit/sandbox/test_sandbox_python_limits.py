@@ -52,7 +52,11 @@ while True:
     except BaseException:
         pass
 """
-    assert run(node, source).kind is ExitKind.OUT_OF_BUDGET
+    running = start(node, source)
+    try:
+        assert running.end(timeout=30).kind is ExitKind.OUT_OF_BUDGET
+    finally:
+        running.guest.stop(0)
 
 
 def test_sleeping_gives_a_new_budget(node: Node):
