@@ -112,6 +112,9 @@ def _package(verbs: "Verbs") -> None:
     wheel.add_argument(
         "-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="where it goes"
     )
+    wheel.add_argument(
+        "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"
+    )
 
 
 def _firmware(verbs: "Verbs") -> None:
