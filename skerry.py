@@ -130,9 +130,9 @@ class Verbs:
         return _function("cloud.client.context:person_at")(url)
 
     def python_runtime(self, say: Callable[[str], None]) -> Path:
-        """The module that runs Python apps: the given one, or made from source the first time."""
+        """The module that runs Python apps: the given one, a wheel's own, or made from source."""
         given = os.environ.get("SKERRY_PYTHON_RUNTIME")
-        return Path(given) if given else _function("boards.python_guest:runtime")(CACHE, say)
+        return Path(given) if given else _function("boards.python_guest:ready")(CACHE, say)
 
     def build_app(self, directory: Path, say: Callable[[str], None]) -> str:
         """Build an app; what is wrong with it, nothing when it is built."""

@@ -33,11 +33,15 @@ ACCEPTED = {
     "machine_i2c_writeto_mem": "address and length of a buffer whose owner is among the arguments",
 }
 """Functions that keep 64 bits while they call, and what those bits are. Each was looked into."""
-_LOCK = ("package.json", "package-lock.json")
-_BESIDE = ("typings", "build")
-"""Folders of the port that no build reads."""
 HOME = PORT / "build" / MADE
-"""Where `skerry app build` looks for it."""
+"""Where `skerry app runtime` writes it, unless told."""
+PREBUILT = PORT / MADE
+"""Where a wheel holds it: whoever installed one has no compiler."""
+LICENCES = "licences"
+"""Folder beside the prebuilt module: the texts that what is in it wants beside it."""
+_LOCK = ("package.json", "package-lock.json")
+_BESIDE = ("typings", "build", LICENCES)
+"""Folders of the port that no build reads."""
 _TOOLS = {"make": "make", "gcc": "gcc", "node": "nodejs", "npm": "npm"}
 
 
@@ -68,6 +72,11 @@ def runtime(cache: Path, say: Say, flags: Sequence[str] = (), *, refuse: bool = 
     return made
 
 
+def ready(cache: Path, say: Say) -> Path:
+    """The module as it came with a wheel, else made from source; raises BuildError."""
+    return PREBUILT if PREBUILT.is_file() else runtime(cache, say)
+
+
 def native(cache: Path, say: Say, flags: Sequence[str] = ()) -> Path:
     """The same port as a program of this machine, to compare with; raises BuildError."""
     return _made(cache, say, NATIVE, flags)
@@ -92,7 +101,7 @@ def _build(cache: Path, kept: Path, flags: Sequence[str], say: Say) -> None:
     if kept.name == NATIVE:
         variables.append("HOST=1")
     else:
-        variables += [f"ZIG={_zig()}", f"WASM_OPT={_binaryen(cache, say) / 'bin/wasm-opt'}"]
+        variables += [f"ZIG={zig()}", f"WASM_OPT={_binaryen(cache, say) / 'bin/wasm-opt'}"]
     say(f"python: building {kept.name}, a minute")
     with tempfile.TemporaryDirectory(dir=kept.parent) as work:
         zig_cache = cache / "zig"
@@ -129,7 +138,8 @@ def _binaryen(cache: Path, say: Say) -> Path:
     return made / "node_modules" / "binaryen"
 
 
-def _zig() -> Path:
+def zig() -> Path:
+    """The compiler, in the folder of its libraries; raises ToolError."""
     found = importlib.util.find_spec("ziglang")
     if found is None or found.origin is None:
         raise ToolError("`ziglang` is not installed: pip install 'skerry[apps]'")
@@ -151,6 +161,7 @@ def _sources() -> Iterator[Path]:
         for file in PORT.rglob("*")
         if file.is_file()
         and file.suffix != ".md"
+        and file != PREBUILT
         and not {"__pycache__", *_BESIDE}.intersection(file.relative_to(PORT).parts)
     )
 

@@ -32,7 +32,7 @@ from edge.store import Store
 from edge.supervisor import Supervisor
 from edge.timekeeper import Timekeeper
 from edge.uplink import LinkState, LinkStatus, Uplink, UplinkConfig
-from edge.verifying import ask
+from edge.verifying import Judges
 from edge.workshop import SandboxWorkshop
 from hal import clock
 from hal.board import AttachingBoard, Board
@@ -88,11 +88,12 @@ class _Agent:
         tls = self._keeper.tls if self._keeper is not None else None
         self._cache = ArtifactCache(config.state / "modules", CACHE_LIMIT, tls=tls)
         secrets = SecretKeeper(key_holder(config.key_store, config.state / "secrets.key"))
+        self._judges = Judges()
         gatekeeper = Gatekeeper(
             store.meta,
             root_file=config.trust_root,
             allow_unsigned=config.allow_unsigned,
-            ask=ask,
+            ask=self._judges.ask,
             newer_roots=lambda version: newer_roots(config.cloud, version, tls),
             now_ns=self._timekeeper.lower_bound_ns,
         )
@@ -176,6 +177,7 @@ class _Agent:
             uplink.cancel()
             if watchdog is not None:
                 watchdog.stop()
+        await self._judges.close()
         await self._control.close()
 
     def _updates(

@@ -28,7 +28,7 @@ from edge.trust.manifest import (
 )
 from edge.trust.root import ROOT_TYPE, Root, decode_root
 from edge.trust.signed import BUNDLE_LIMIT, read
-from edge.verifying import Answer, Question
+from edge.verdict import Answer, Question
 from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import DesiredApp
 

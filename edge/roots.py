@@ -18,7 +18,7 @@ from edge.net.http import get
 from edge.net.stream import Tls
 from edge.trust.root import ROOT_REPOSITORY
 from edge.trust.signed import BUNDLE_LIMIT
-from edge.verifying import ROOTS_LIMIT
+from edge.verdict import ROOTS_LIMIT
 
 TIMEOUT = 10.0
 """Seconds to connect, and of silence: a board that is cut off goes on with the root it holds."""

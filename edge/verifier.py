@@ -11,7 +11,7 @@ from edge.trust.encoding import decode_struct, encode_struct
 from edge.trust.errors import MalformedError, Reason, Refused, RootError
 from edge.trust.judge import Asked, first_root, judge, next_root
 from edge.trust.root import Root
-from edge.verifying import QUESTION_LIMIT, Answer, Question
+from edge.verdict import QUESTION_LIMIT, Answer, Question
 
 ADDRESS_SPACE = 512 << 20
 """Bytes the child may map: many times what its libraries take, nothing that hurts a board."""
@@ -70,6 +70,8 @@ def main() -> None:
     # Apps that run must not notice.
     os.nice(10)
     data = sys.stdin.buffer.read(QUESTION_LIMIT + 1)
+    if not data:
+        return  # it waited for a question, and the agent went
     question = decode_struct(data, Question, "question", QUESTION_LIMIT)
     sys.stdout.buffer.write(encode_struct(answer(question)))
     sys.stdout.buffer.flush()

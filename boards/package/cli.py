@@ -21,7 +21,7 @@ def deb(args: Namespace) -> None:
 
 def wheel(args: Namespace) -> None:
     """Build the wheel of the project."""
-    made = build_wheel(args.output.absolute())
+    made = build_wheel(args.output.absolute(), args.cache.absolute(), _say)
     print(f"{made}: {made.stat().st_size / 1e6:.1f} MB, sha256:{provenance.digest(made)}")
     print(f"{made.name}.cdx.json: what it needs; {made.name}.intoto.json: what it was built from")
 

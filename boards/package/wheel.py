@@ -1,6 +1,6 @@
 """The project as a wheel, the same bytes every time, with the papers that say what it needs.
 
-Beside the wheel lie its bill of materials (what it needs to run, as requirements.lock pins it: a
+The runtime of Python apps is in it, built: whoever installs a wheel has no compiler. Beside the wheel lie its bill of materials (what it needs to run, as requirements.lock pins it: a
 wheel holds none of it) and its provenance (what it was built from, and what it was tested with).
 """
 
@@ -20,7 +20,10 @@ from boards.image import sbom
 from boards.image.build import PROJECT, REQUIREMENTS, VERSION
 from boards.image.errors import PackageError
 from boards.image.tools import run
+from boards.package import python
+from boards.packages import Say
 from boards.provenance import Pin, pins
+from boards.python_guest import LICENCES, MADE
 
 EXTRAS = ("edge", "cloud", "boards", "hsm", "apps")
 """What somebody may ask for with `skerry[EXTRA]`."""
@@ -31,12 +34,13 @@ _EPOCH = "1767225600"
 """Of every file in the wheel: zip knows no time before 1980."""
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, cache: Path, say: Say) -> Path:
     """Write wheel and papers into a folder; the wheel. Raises BuildError."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="wheel-") as place:
         source = Path(place) / "skerry"
         _copy(source)
+        python.add_prebuilt(source / "wasm_apps" / "python", cache, say)
         run(
             [
                 *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
@@ -52,7 +56,7 @@ def build(folder: Path) -> Path:
 
 
 def _copy(source: Path) -> None:
-    without = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
+    without = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", MADE, LICENCES)
     for name in PACKAGES:
         shutil.copytree(PROJECT / name, source / name, ignore=without)
     for name in FILES:
@@ -65,11 +69,12 @@ def _add_papers(wheel: Path) -> None:
     known = pins((PROJECT / REQUIREMENTS).read_text())
     needed = [known[name] for name in sorted(_needed(known))]
     bill = wheel.with_name(f"{wheel.name}.cdx.json")
-    parts = sbom.of_pins(needed)
+    parts = [*sbom.of_pins(needed), python.component()]
     bill.write_bytes(sbom.document("skerry", VERSION, parts, kind="application"))
     materials = [
         *provenance.of_pins(needed),
         *provenance.of_pins([known[_TOOL]]),
+        *python.materials(),
         provenance.of_project(PROJECT, VERSION, (*PACKAGES, *FILES)),
     ]
     origin = wheel.with_name(f"{wheel.name}{provenance.SUFFIX}")

@@ -228,7 +228,9 @@ class _Session:
     def _take(self, event: Event) -> tuple[str, str] | None:
         """Show it; the marker that it was or ended with. Raises ClientError when there is no way on."""
         kind, what = event
+        self._cloud(there=True)
         if kind == "line":
+            self._node_is(there=True)
             return self._line(what)
         if kind == "app":
             reason, message = degraded(what)
@@ -281,6 +283,9 @@ class _Session:
                 raise self._gone() from error
             raise
         self._cloud(there=True)
+        self._node_is(there=there)
+
+    def _node_is(self, *, there: bool) -> None:
         if there is not self._node_there:
             self._node_there = there
             say(f"{self._node} is {'back' if there else 'not connected; waiting for it'}")

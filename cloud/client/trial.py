@@ -131,13 +131,16 @@ class Trial:
             self.client.patch("apps", self.name, self._body({}, trial=False))
             say(f"app/{self.name} stays; `skerry delete app {self.name}` removes it")
             return
+        there = True
         try:
             with suppress(RefusedError):
                 self.client.delete("apps", self.name)
+                there = self.connected()
         except UnreachableError:
             say(f"app/{self.name} is still there; `skerry delete app {self.name}` removes it")
             raise
-        say(f"app/{self.name} is removed{hint}")
+        later = "" if there else f"; {self._args.on} lets it go when it is back"
+        say(f"app/{self.name} is removed{later}{hint}")
 
     def _body(self, artifact: Json, *, trial: bool) -> Json:
         body = app_body(self.name, artifact, self._args)

@@ -16,7 +16,7 @@ upload where that can be known. "downgrade": true says that an older version is 
 On trial: linked, configured and with everything readable that was so before, for HEALTHY_FOR, and
 the image is kept. Not so within GIVE_UP_AFTER: it says why, starts anew, and the bootloader goes back.
 
-`slots` is the port's module of that name (`firmware/ports/mps2/port_slots.c`).
+`slots` is the port's module of that name (`firmware/ports/shared/port_slots.c`).
 """
 
 import struct
@@ -48,6 +48,7 @@ WHY = (
     "it could not read what could be read before",
     "its program ended",
     "it was told to",
+    "flash did not hold it where programs run",
 )
 """As `firmware/boot/state.h` numbers them."""
 GOOD, _MISSING, _CUT, _DAMAGED, _BOARD, _PLACE = range(6)
@@ -214,6 +215,8 @@ class Update:
             raise RefusedError("confirm: it is tried first, and keeps itself", smp.BAD_STATE)
         if self.trial:
             raise RefusedError("an image is on trial; wait", smp.BAD_STATE)
+        if self._slots.state()[1] == other:
+            return self._state(content)  # the answer was lost, as marking takes a while
         self._compare(version, content)
         if self.patches:
             self.patches.drop()

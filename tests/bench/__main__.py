@@ -17,8 +17,11 @@ from tests.bench.report import Report, machine
 RESULT = ROOT / ".cache" / "bench.json"
 
 
-APART = ("board", "board-trust", "flash", "firmware", "firmware-update")
-"""Only by name (`make bench-board`): machines are booted, which takes minutes."""
+APART = (
+    *("board", "board-trust", "flash", "firmware", "firmware-update", "python-board"),
+    "python-sizes",
+)
+"""Only by name (`make bench-board`): machines are booted, or a tool fetched; that takes minutes."""
 
 
 class Bench(Protocol):
@@ -41,6 +44,14 @@ BENCHES = {
     "python-apps": (
         "tests.bench.python_apps:PythonApps",
         "one more app in Python, and from a save to running",
+    ),
+    "python-board": (
+        "tests.bench.python_board:PythonBoard",
+        "an emulated board: from a save to the first line of an app in Python",
+    ),
+    "python-sizes": (
+        "tests.bench.python_sizes:PythonSizes",
+        "the thermostat in C, in Python and as a component",
     ),
     "signing": ("tests.bench.signing:Signing", "judging the signature of an app"),
     "board": ("tests.bench.board:BoardBench", "an emulated board: memory, boot, image"),

@@ -72,7 +72,8 @@ tell(joins=joins, shakes=shakes, peak=peak_of_children())
 _JUDGE = """
 import hashlib
 from edge.trust.encoding import decode_struct
-from edge.verifying import Question, ask
+from edge.verdict import Question
+from edge.verifying import ask
 
 question = decode_struct(Path("/tmp/question").read_bytes(), Question, "question", 1 << 20)
 asks, hashes = [], []

@@ -10,7 +10,8 @@ import time
 
 from edge.trust.encoding import encode_struct
 from edge.trust.manifest import Kind, release_number
-from edge.verifying import Question, ask
+from edge.verdict import Question
+from edge.verifying import ask
 from tests.bench.processes import MB, ROOT
 from tests.bench.report import Figure, Report
 from tests.support.trust import NOW, root, signature, signed_root, statement
@@ -25,7 +26,7 @@ def pss():
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 empty = pss()
 from edge.trust.encoding import decode_struct
-from edge.verifying import Question
+from edge.verdict import Question
 before = pss()
 from edge.verifier import answer
 data = sys.stdin.buffer.read()

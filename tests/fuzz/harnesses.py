@@ -59,7 +59,7 @@ from edge.trust.judge import first_root, judge
 from edge.trust.manifest import MANIFEST_TYPE, decode_manifest
 from edge.trust.root import ROOT_TYPE, decode_root
 from edge.trust.signed import read as read_signed
-from edge.verifying import Answer
+from edge.verdict import Answer
 from edge.wire import codec
 from edge.wire.errors import WireError
 from edge.wire.files import pack_files, unpack_files

@@ -124,6 +124,10 @@ class Process:
         """SIGINT, as Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def ended(self, within: float = DEADLINE) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._process.wait(within)
+
     def kill(self) -> None:
         """SIGKILL, as a power cut to this process alone."""
         self._end(signal.SIGKILL)

@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from cloud.kinds.app import REPL
+from tests.support.proxy import Link
 from tests.support.python_apps import python_app, python_runtime
 from tests.support.system import ROOT, Agent, Cloud, Process, skerry, skerry_json, until
 
@@ -43,10 +45,11 @@ class Desk(Process):
 
 
 class Barn:
-    """A cloud, a person's keys, and a node with a simulated sensor."""
+    """A cloud, a person's keys, and a node with a simulated sensor behind a link."""
 
-    def __init__(self, folder: Path, cloud: Cloud, agent: Agent, keys: Path) -> None:
-        self.folder, self.cloud, self.agent, self.keys = folder, cloud, agent, keys
+    def __init__(self, folder: Path, cloud: Cloud, link: Link, agent: Agent, keys: Path) -> None:
+        self.folder, self.cloud, self.link, self.agent = folder, cloud, link, agent
+        self.keys = keys
 
     def desk(self, *args: str) -> Desk:
         return Desk(*args, "--on", "barn", cloud=self.cloud.url, keys=self.keys)
@@ -69,14 +72,15 @@ def barn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Barn]:
         skerry("keys", "init", keys=keys)
         board = folder / "board.toml"
         board.write_text(BOARD)
-        with Cloud(folder / "cloud", secure=True) as cloud:
+        with Cloud(folder / "cloud", secure=True) as cloud, Link(cloud.port) as link:
             token = skerry("token", "create", "--pattern", "barn", cloud=cloud.url).stdout.strip()
             trust = ("--trust-root", str(keys / "root.cose"))
+            dials = f"https://127.0.0.1:{link.port}"
             with Agent(
-                "barn", cloud.url, folder / "agent", board=board, token=token, trust=trust
+                "barn", dials, folder / "agent", board=board, token=token, trust=trust
             ) as agent:
                 until(lambda: agent.status()["link"]["state"] == "Online", "the node is online")
-                yield Barn(folder, cloud, agent, keys)
+                yield Barn(folder, cloud, link, agent, keys)
 
 
 def test_what_is_typed_is_executed_and_its_value_told(barn: Barn):
@@ -108,6 +112,21 @@ def test_a_granted_sensor_is_read_at_the_prompt(barn: Barn):
     unknown = barn.piped("", "--grant", "lamp=GPIO17", check=False)
     assert unknown.returncode == 1
     assert "lamp=GPIO17,in or lamp=GPIO17,out for a line" in unknown.stderr
+
+
+def test_who_does_not_wait_for_a_node_that_is_away_leaves_nothing_on_it(barn: Barn):
+    with barn.desk("--name", "lost") as desk:
+        desk.type("import time\nprint('off'); time.sleep(1000)\n")
+        desk.wait_for_line("^off$", WITHIN)
+        barn.link.cut()
+        desk.wait_for_line("barn is not connected; waiting for it", WITHIN)
+        desk.interrupt()
+        desk.wait_for_line("Ctrl-C once more ends it all")
+        desk.interrupt()
+        desk.wait_for_line("app/lost is removed; barn lets it go when it is back", WITHIN)
+        assert desk.ended() == 130
+    barn.link.heal()
+    until(lambda: barn.agent.app("lost") is None, "the node has let it go", WITHIN)
 
 
 def test_the_modules_of_a_project_can_be_imported_and_its_limits_hold(barn: Barn):
@@ -154,6 +173,22 @@ def test_a_program_that_exits_ends_the_repl_with_its_code(barn: Barn):
     assert barn.apps() == []
 
 
+def test_a_node_whose_link_was_cut_is_said_and_waited_for(barn: Barn):
+    with barn.desk("--name", "far") as desk:
+        desk.type(
+            "import time\nprint('off'); time.sleep(3); print('slept')\nprint('on')\nexit()\n"
+        )
+        desk.wait_for_line("^off$", WITHIN)
+        barn.link.cut()
+        desk.wait_for_line("barn is not connected; waiting for it", WITHIN)
+        barn.link.heal()
+        desk.wait_for_line("barn is back", WITHIN)
+        desk.wait_for_line("^slept$", WITHIN)
+        desk.wait_for_line("^on$", WITHIN)
+        desk.wait_for_line("app/far is removed", WITHIN)
+        assert desk.ended() == 0
+
+
 def test_more_lines_than_may_be_logged_are_said_to_be_lost(barn: Barn):
     done = barn.piped("for n in range(20000): print(n)\n\nprint('on')\n")
     assert "lines were lost" in done.stderr
@@ -183,42 +218,72 @@ def test_every_line_is_in_the_audit_log(barn: Barn):
     assert lines == ["", "secret_of_the_barn = 7"]
 
 
-def test_at_a_terminal_it_has_prompts_and_ctrl_c_forgets_a_line(barn: Barn):
-    here, there = pty.openpty()
-    what = ("app", "repl", "--on", "barn", "--cloud", barn.cloud.url, "--keys", str(barn.keys))
-    seen = ""
+class Terminal:
+    """A desk that is a terminal, as a person's; its process is gone when the block is left."""
 
-    def until_seen(pattern: str) -> None:
-        nonlocal seen
-        end = time.monotonic() + WITHIN
-        while not (found := re.search(pattern, seen)):
-            assert time.monotonic() < end, seen
-            if select.select([here], [], [], 0.2)[0]:
-                seen += os.read(here, 4096).decode()
-        seen = seen[found.end() :]
-
-    with subprocess.Popen(
-        # Ctrl-C comes from the terminal that a session has.
-        ["setsid", "--ctty", sys.executable, str(ROOT / "skerry.py"), *what],
-        stdin=there,
-        stdout=there,
-        stderr=there,
-        env=os.environ | {"TERM": "dumb"},
-    ) as desk:
+    def __init__(self, barn: Barn) -> None:
+        self._here, there = pty.openpty()
+        self._seen = ""
+        what = ("app", "repl", "--on", "barn", "--cloud", barn.cloud.url, "--keys", barn.keys)
+        self._process = subprocess.Popen(
+            # Ctrl-C comes from the terminal that a session has.
+            ["setsid", "--ctty", sys.executable, ROOT / "skerry.py", *what],
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            env=os.environ | {"TERM": "dumb"},
+        )
         os.close(there)
-        until_seen(">>> ")
-        os.write(here, b"for n in (1, 2):\n")
-        until_seen(r"\.\.\. ")
-        os.write(here, b"    print(n)")
-        until_seen("print")
-        os.write(here, b"\x03")
-        until_seen("KeyboardInterrupt[^>]*>>> ")
-        os.write(here, b"6 * 7\n")
-        until_seen("42\r\n>>> ")
-        os.write(here, b"\x04")
-        until_seen("app/repl-barn is removed")
-        assert desk.wait(WITHIN) == 0
-    os.close(here)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._here)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._here, keys)
+
+    def until_seen(self, pattern: str) -> None:
+        """Return once it shows this, after what was waited for before."""
+        end = time.monotonic() + WITHIN
+        while not (found := re.search(pattern, self._seen)):
+            assert time.monotonic() < end, self._seen
+            if select.select([self._here], [], [], 0.2)[0]:
+                self._seen += os.read(self._here, 4096).decode()
+        self._seen = self._seen[found.end() :]
+
+    def until_asleep(self) -> None:
+        """Return once its main thread sleeps.
+
+        CPython's readline looks for signals when it wakes up: Ctrl-C in the microseconds between
+        the echo of a key and that sleep is noticed with the next key only.
+        """
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        until(lambda: stat.read_text().rpartition(") ")[2][0] == "S", "it waits for a key")
+
+    def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._process.wait(WITHIN)
+
+
+def test_at_a_terminal_it_has_prompts_and_ctrl_c_forgets_a_line(barn: Barn):
+    with Terminal(barn) as desk:
+        desk.until_seen(">>> ")
+        desk.type(b"for n in (1, 2):\n")
+        desk.until_seen(r"\.\.\. ")
+        desk.type(b"    print(n)")
+        desk.until_seen(r"print\(n\)")
+        desk.until_asleep()
+        desk.type(b"\x03")
+        desk.until_seen("KeyboardInterrupt[^>]*>>> ")
+        desk.type(b"6 * 7\n")
+        desk.until_seen("42\r\n>>> ")
+        desk.type(b"\x04")
+        desk.until_seen("app/repl-barn is removed")
+        assert desk.ended() == 0
 
 
 def test_a_cloud_that_was_away_is_said_and_waited_for(barn: Barn):
@@ -228,10 +293,11 @@ def test_a_cloud_that_was_away_is_said_and_waited_for(barn: Barn):
         )
         desk.wait_for_line("^off$", WITHIN)
         barn.cloud.kill()
-        desk.wait_for_line("the cloud does not answer; waiting for it")
+        desk.wait_for_line("the cloud does not answer; waiting for it", WITHIN)
         with Cloud(barn.folder / "cloud", barn.cloud.port, secure=True) as again:
-            desk.wait_for_line("the cloud is back")
+            desk.wait_for_line("the cloud is back", WITHIN)
             desk.wait_for_line("^slept$", WITHIN)
             desk.wait_for_line("^on$", WITHIN)
             desk.wait_for_line("app/steady is removed", WITHIN)
-            assert skerry_json("get", "apps", cloud=again.url)["items"] == []
+            apps = skerry_json("get", "apps", cloud=again.url)["items"]
+            assert "steady" not in [each["metadata"]["name"] for each in apps]

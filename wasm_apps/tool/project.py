@@ -95,6 +95,8 @@ def new(name: str, language: Language, directory: Path) -> list[Path]:
     made: dict[Path, None] = {}
     for root in (HOME / "templates" / "common", HOME / "templates" / language.value):
         for template in sorted(path for path in root.rglob("*") if path.is_file()):
+            if "__pycache__" in template.parts:
+                continue  # pip compiles what it installs
             target = directory / template.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(template.read_text().replace("@NAME@", name))

@@ -32,6 +32,7 @@ def copied(app: str, directory: Path) -> Path:
         ("thermostat", "board.toml"),
         ("nmea", "board.toml"),
         ("room", "board.toml"),
+        ("hearth", "board.toml"),
     ],
 )
 def test_an_app_of_ours_keeps_its_scenario(app: str, board: str, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from edge.errors import RefusedError, TrustConfigError
 from edge.gatekeeper import Gatekeeper
 from edge.store import Store
 from edge.trust.manifest import Kind, capabilities, release_number
+from edge.verdict import Answer, Question
 from edge.verifier import answer
-from edge.verifying import Answer, Question, ask
+from edge.verifying import ask
 from edge.wire.firmware import DesiredFirmware
 from edge.wire.messages import DesiredApp
 from tests.support.specs import desired_app, desired_firmware

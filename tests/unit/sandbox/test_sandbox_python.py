@@ -360,6 +360,7 @@ time.sleep(60)
     [
         "time.sleep(3600)",
         "asyncio.run(sleep())",
+        "asyncio.run(asyncio.sleep(3600))",
         "asyncio.run(asyncio.Event().wait())",
         "select.poll().poll()",
     ],

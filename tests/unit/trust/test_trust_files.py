@@ -17,8 +17,8 @@ from edge.trust.manifest import (
     release_number,
     signed_files,
 )
+from edge.verdict import Answer, Question
 from edge.verifier import answer
-from edge.verifying import Answer, Question
 from edge.wire.messages import DesiredApp
 from tests.support.specs import desired_app
 from tests.support.trust import NOW, asked, root, signature, signed_root, statement

@@ -13,21 +13,21 @@ import skerry
 PROPERTY = "skerry.dev/repl"
 
 
-def _asked():
+def _asked() -> tuple[str, str]:
     name, _, source = skerry.twin[PROPERTY].partition(":")
     return name, source
 
 
-def _show(fault):
+def _show(fault: BaseException) -> None:
     """A traceback without the lines that are ours."""
     text = io.StringIO()
-    sys.print_exception(fault, text)
+    sys.print_exception(fault, text)  # type: ignore[attr-defined]  # MicroPython's alone
     for line in text.getvalue().rstrip().split("\n"):
         if 'File "/app/main.py"' not in line:
             print(line)
 
 
-def _execute(source, names):
+def _execute(source: str, names: dict[str, object]) -> None:
     try:
         exec(compile(source + "\n", "<stdin>", "single"), names)
     except SystemExit:
@@ -36,8 +36,8 @@ def _execute(source, names):
         _show(fault)
 
 
-def _serve():
-    names = {"__name__": "__main__", "skerry": skerry}
+def _serve() -> None:
+    names: dict[str, object] = {"__name__": "__main__", "skerry": skerry}
     done, _ = _asked()
     print(f"[repl {done} ready]")
     while True:

@@ -50,9 +50,14 @@ _watched = []
 """The main task, once it was cancelled because the node stops the app."""
 
 
+async def _awaited(what):
+    return await what
+
+
 def run(coro):
-    """Run a coroutine until it returns; what it returned."""
-    main = create_task(coro)
+    """Run a coroutine, or what else can be awaited, until it returns; what it returned."""
+    # What `sleep` gives is no coroutine here, as it is in CPython.
+    main = create_task(coro if hasattr(coro, "send") else _awaited(coro))
     watch = create_task(_watch(main))
     try:
         return core.run_until_complete(main)
