@@ -319,9 +319,8 @@ class FirmwareReconciler:
 
         step = asyncio.current_task()
         try:
-            cargo = await self._have(
-                life, spec, action.way
-            )  # unless the disk was tidied it is there
+            # It is there, unless the disk was tidied meanwhile.
+            cargo = await self._have(life, spec, action.way)
         except LastingError as error:
             if not isinstance(action.way, FirmwarePatch):
                 raise
