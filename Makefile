@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+JOBS ?= 2
 READY := $(VENV)/.ready
 
 .PHONY: help demo demo-sim test test-fast check lint types imports bench bench-board removals lock clean
@@ -34,7 +35,7 @@ imports: $(READY)
 
 test: check ## everything that proves the project
 	@.ci/packages skopeo dosfstools mtools
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not qemu" -x -q

@@ -144,6 +144,11 @@ class Verbs:
             return str(error)
         return ""
 
+    def make_patch(self, old: bytes, new: bytes) -> tuple[bytes, bytes]:
+        """The patch from one image of firmware to another, and the digest of the one it starts from."""
+        found: tuple[bytes, bytes] = _function("hal.link.patch:between")(old, new)
+        return found
+
     def cloud(
         self, verb: argparse.ArgumentParser, *, output: bool = True, more: tuple[str, ...] = ()
     ) -> None:

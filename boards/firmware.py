@@ -24,14 +24,17 @@ from boards.packages import tree as packages_tree
 
 PROJECT = Path(__file__).parent.parent
 PORTS = PROJECT / "firmware/ports"
-ELF = "firmware.elf"
+SHARED = PORTS / "shared"
+ELF, UF2 = "firmware.elf", "firmware.uf2"
+"""What goes onto a blank part: the bootloader and a first image."""
 IMAGE = "image.bin"
-"""What an update sends, where a port has a bootloader."""
+"""What an update sends."""
 BOOTLOADERS = PROJECT / "firmware/boot"
 PROGRAM, BOOTLOADER = "program.elf", "boot.elf"
-"""Of such a port: what the image holds, and the bootloader without a first image."""
-LOAD_ADDRESSES = {"mps2": 0x10000}
+"""What the image holds, and the bootloader without a first image."""
+LOAD_ADDRESSES = {"mps2": 0x10000, "pico": 0x10102000}
 """Where the bootloader puts programs, as its `machine.h` says."""
+SECTOR = 4096
 _VERSION = PROJECT / "firmware/device/start.py"
 _FROZEN = tuple(PROJECT / "firmware" / name for name in ("link", "device", "drivers"))
 _TOOLS = {"make": "make", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
@@ -48,18 +51,26 @@ def build(args: Namespace) -> None:
     out: Path = args.output or Path(f"skerry-{args.port}{made.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, out)
-    program = made.with_name(PROGRAM)
-    if program.is_file():
-        image = out.with_suffix(".bin")
-        shutil.copyfile(made.with_name(IMAGE), image)
-        print(f"{image}: version {version()}, for skerry firmware update")
-    else:
-        program = made.with_name(ELF)
-    sizes = run(["arm-none-eabi-size", program]).splitlines()[1].split()
-    flash, ram = int(sizes[0]) + int(sizes[1]), int(sizes[1]) + int(sizes[2])
-    heap = "the heap aside" if made.suffix == ".uf2" else "heap included"
+    image = out.with_suffix(".bin")
+    shutil.copyfile(made.with_name(IMAGE), image)
+    print(
+        f"{image}: version {version()}, {image.stat().st_size:,} bytes, for skerry firmware update"
+    )
+    flash, ram = _sizes(made.with_name(PROGRAM))
+    heap = "the heap aside" if args.port == "pico" else "heap included"
     print(f"{out}: {flash / 1024:.0f} KiB of flash, {ram / 1024:.0f} KiB of RAM, {heap}")
+    parts = flash_map(args.port)
+    print(
+        f"bootloader: {_sizes(made.with_name(BOOTLOADER))[0]:,} bytes; an image: at most "
+        f"{parts['MAP_SLOT_BYTES'] - SECTOR:,}; files: {parts['MAP_FILES_BYTES'] / 1024:.0f} KiB"
+    )
     print(f"sha256:{sha256_of(out)}")
+
+
+def _sizes(elf: Path) -> tuple[int, int]:
+    """Bytes of flash and of RAM."""
+    text, data, bss = run(["arm-none-eabi-size", elf]).splitlines()[1].split()[:3]
+    return int(text) + int(data), int(data) + int(bss)
 
 
 def firmware(port: str, cache: Path, say: Say) -> Path:
@@ -77,7 +88,16 @@ def firmware(port: str, cache: Path, say: Say) -> Path:
                 finished.mkdir()
                 make(PORTS / port, tree(cache, say), cache, Path(work) / "build", finished, say)
                 finished.rename(folder)
-    return folder / ("firmware.uf2" if port == "pico" else ELF)
+    return folder / (UF2 if port == "pico" else ELF)
+
+
+def flash_map(port: str) -> dict[str, int]:
+    """Where what lies in a port's flash: the numbers of its `map.h`."""
+    text = (BOOTLOADERS / port / "map.h").read_text()
+    return {
+        name: int(number, 16)
+        for name, number in re.findall(r"^#define (MAP_\w+) \((0x\w+)u\)$", text, re.MULTILINE)
+    }
 
 
 def _elf(port: Path, source: Path, _cache: Path, work: Path, into: Path, say: Say) -> None:
@@ -94,23 +114,21 @@ def _elf(port: Path, source: Path, _cache: Path, work: Path, into: Path, say: Sa
             "MICROPY_MANIFEST_PROJECT_DIR": PROJECT,
         },
     )
-    if port.name in LOAD_ADDRESSES:
-        _with_bootloader(port, work, into)
-    else:
-        (work / ELF).rename(into / ELF)
-
-
-def _with_bootloader(port: Path, work: Path, into: Path) -> None:
-    """The image, and the bootloader with it: what is on a part that was programmed just now."""
-    program = work / "program.bin"
-    (work / PROGRAM).rename(into / PROGRAM)
-    run(["arm-none-eabi-objcopy", "-O", "binary", into / PROGRAM, program])
-    image = wrapped(port.name, program.read_bytes(), version())
-    (into / IMAGE).write_bytes(image)
-    boot = BOOTLOADERS / port.name
-    for name, first in ((BOOTLOADER, {}), (ELF, {"FIRST": into / IMAGE})):
-        _make(boot, {"BUILD": work / name} | first)
+    image = _image(port, work / PROGRAM, into)
+    for name, first in ((BOOTLOADER, {}), (ELF, {"FIRST": image})):
+        _make(BOOTLOADERS / port.name, {"BUILD": work / name} | first)
         (work / name / BOOTLOADER).rename(into / name)
+
+
+def _image(port: Path, program: Path, into: Path) -> Path:
+    """What an update sends, with the program it was made from beside it."""
+    run(["arm-none-eabi-strip", "--strip-debug", "-o", into / PROGRAM, program])
+    binary = program.with_suffix(".bin")
+    # The Pico SDK's second stage is in flash already, and before the program's address.
+    run(["arm-none-eabi-objcopy", "-O", "binary", "-R", ".boot2", program, binary])
+    image = into / IMAGE
+    image.write_bytes(wrapped(port.name, binary.read_bytes(), version()))
+    return image
 
 
 def version() -> str:
@@ -127,25 +145,48 @@ def wrapped(port: str, program: bytes, version: str) -> bytes:
 
 
 def _pico(port: Path, source: Path, cache: Path, work: Path, into: Path, say: Say) -> None:
-    """What the Pico's own USB drive takes, and the ELF file it was made from."""
+    """What the Pico's own USB drive takes."""
     need(_PICO_TOOLS, say)
     _need_headers(_PICO_HEADERS, say)
     sources = packages_tree("pico-source", read_lock(), cache, say) / "usr/src"
+    sdk = {"PICO_SDK": sources / "pico-sdk"}
     say(f"firmware: building {port.name}, a minute or two")
     _make(
         port,
-        {
-            "MPY_DIR": source,
-            "PICO_SDK": sources / "pico-sdk",
-            "TINYUSB": sources / "tinyusb",
-            "BUILD": work,
-        },
+        sdk | {"MPY_DIR": source, "TINYUSB": sources / "tinyusb", "BUILD": work / "program"},
     )
-    binary = work / "whole.bin"
-    run(["arm-none-eabi-objcopy", "-O", "binary", work / ELF, binary])
-    run(["arm-none-eabi-strip", "-o", into / ELF, work / ELF])
-    packed = uf2.pack(binary.read_bytes(), uf2.RP2040_FLASH, uf2.FAMILIES["rp2040"])
-    (into / "firmware.uf2").write_bytes(packed)
+    image = _image(port, work / "program" / ELF, into)
+    _make(BOOTLOADERS / port.name, sdk | {"BUILD": work / "boot"})
+    run(["arm-none-eabi-strip", "--strip-debug", "-o", into / BOOTLOADER, work / "boot/boot.elf"])
+    binary = work / "boot.bin"
+    run(["arm-none-eabi-objcopy", "-O", "binary", into / BOOTLOADER, binary])
+    (into / UF2).write_bytes(for_drive(binary.read_bytes(), image.read_bytes()))
+
+
+def for_drive(bootloader: bytes, image: bytes) -> bytes:
+    """A UF2 file: the bootloader, no state, and an image in slot 0, none of which was uploaded.
+
+    Whatever slots and state were before, that image is started. Whole sectors: the RP2040's loader may
+    else leave part of one as it was (its erratum E14).
+    """
+    at = flash_map("pico")
+    room = at["MAP_SLOT_BYTES"] - SECTOR
+    if len(bootloader) > at["MAP_BOOT_BYTES"] or len(image) > room:
+        raise BuildError(
+            f"pico: a bootloader of {len(bootloader)} bytes and an image of {len(image)}; "
+            f"there is room for {at['MAP_BOOT_BYTES']} and {room}"
+        )
+    parts = {
+        0: bootloader,
+        at["MAP_STATE"]: bytes([0xFF]) * 2 * SECTOR,
+        at["MAP_SLOTS"]: image,
+        at["MAP_SLOTS"] + room: bytes([0xFF]) * SECTOR,
+    }
+    sectors = {
+        uf2.RP2040_FLASH + place: part.ljust(-(-len(part) // SECTOR) * SECTOR, b"\xff")
+        for place, part in parts.items()
+    }
+    return uf2.pack(sectors, uf2.FAMILIES["rp2040"])
 
 
 def _make(port: Path, variables: Mapping[str, Path]) -> None:
@@ -177,7 +218,7 @@ def _digest(port: Path) -> str:
 def _sources(port: Path) -> Iterator[Path]:
     yield from (Path(__file__), Path(uf2.__file__), Path(mcuboot.__file__))
     yield PROJECT / "firmware/manifest.py"
-    for folder in (port, BOOTLOADERS, *_FROZEN):
+    for folder in (port, SHARED, BOOTLOADERS, *_FROZEN):
         yield from sorted(
             file
             for file in folder.rglob("*")

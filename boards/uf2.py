@@ -5,7 +5,7 @@ bytes in, bytes out.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from boards.errors import ImageError
@@ -42,15 +42,18 @@ class Uf2:
         return names[0] if names else f"{self.family:#010x}"
 
 
-def pack(image: bytes, start: int, family: int) -> bytes:
-    """A file that puts `image` at `start`; the last page is filled up with zeros."""
-    count = -(-len(image) // PAYLOAD)
+def pack(parts: Mapping[int, bytes], family: int) -> bytes:
+    """A file that puts each part at its address; the last page of each is filled up with zeros."""
+    pages = [
+        (start + at, part[at : at + PAYLOAD])
+        for start, part in parts.items()
+        for at in range(0, len(part), PAYLOAD)
+    ]
     blocks: list[bytes] = []
-    for number in range(count):
-        at = number * PAYLOAD
-        head = _HEAD.pack(_FIRST, _SECOND, _HAS_FAMILY, start + at, PAYLOAD, number, count, family)
-        body = image[at : at + PAYLOAD].ljust(BLOCK - _HEAD.size - _TAIL.size, b"\0")
-        blocks.append(head + body + _TAIL.pack(_LAST))
+    for number, (address, page) in enumerate(pages):
+        told = (_HAS_FAMILY, address, PAYLOAD, number, len(pages), family)
+        body = page.ljust(BLOCK - _HEAD.size - _TAIL.size, b"\0")
+        blocks.append(_HEAD.pack(_FIRST, _SECOND, *told) + body + _TAIL.pack(_LAST))
     return b"".join(blocks)
 
 

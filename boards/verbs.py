@@ -128,7 +128,7 @@ def _firmware(verbs: "Verbs") -> None:
         *("-o", "--output"),
         type=Path,
         metavar="FILE",
-        help="skerry-PORT.uf2, or .elf for an emulator, unless said",
+        help="skerry-PORT.uf2, or .elf for an emulator, unless said; the image for updates is put beside it, .bin",
     )
     build.add_argument(
         "--cache", type=Path, default=Path(".cache/boards"), help="kept between builds"

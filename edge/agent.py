@@ -194,7 +194,7 @@ class _Agent:
             self._config.name,
             LinkedMicrocontrollers([chip.link for chip in chips]),
             gatekeeper,
-            lambda image: self._cache.fetch(self._config.cloud, image),
+            lambda blob, progress: self._cache.fetch(self._config.cloud, blob, progress),
             store.reported,
         )
 

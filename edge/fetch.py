@@ -28,18 +28,22 @@ HASH_CHUNK = 256 << 10
 Blob = Module | Files
 """What can be fetched."""
 Progress = Callable[[int, int], None]
-"""Called with bytes present and bytes in all."""
+"""Called with bytes present and bytes in all: when bytes are about to come, and whenever some came."""
 
 
 class FetchError(Exception):
     """The artifact could not be fetched now; what arrived is kept, trying again can help."""
 
 
-class NotFoundError(FetchError):
+class LastingError(FetchError):
+    """The registry answers, and not with the artifact: trying again will hardly help."""
+
+
+class NotFoundError(LastingError):
     """The registry does not have the artifact."""
 
 
-class WrongBytesError(FetchError):
+class WrongBytesError(LastingError):
     """The bytes are not what the digest or the size promises; they were discarded."""
 
 
@@ -109,6 +113,9 @@ class ArtifactCache:
             async with flight.turn:
                 found = await asyncio.to_thread(self.path, module)
                 return found or await self._download(base, module, progress or _silent)
+        except StatusError as error:
+            kind = LastingError if error.status in _DENIED else FetchError
+            raise kind(f"{module.repository}: {error}") from error
         except NetError as error:
             raise FetchError(f"{module.repository}: {error}") from error
         except OSError as error:
@@ -192,6 +199,7 @@ class ArtifactCache:
 
 _OK = 200
 _PARTIAL = 206
+_DENIED = frozenset({401, 403})
 _NOT_FOUND = 404
 _RANGE_REFUSED = 416
 
@@ -232,6 +240,7 @@ class _Download:
     async def write(self, body: AsyncIterator[bytes]) -> None:
         """Append the body until it is whole; WrongBytesError when it is longer than promised."""
         name, size = self._module.repository, self._module.size
+        self._progress(self.done, size)
         async for chunk in body:
             if self.done + len(chunk) > size:
                 self.restart()

@@ -101,8 +101,6 @@ class Gatekeeper:
         self._newer_roots = newer_roots
         self._now_ns = now_ns
         self._refused: dict[bytes, tuple[int, Refused]] = {}
-        self._versions: dict[str, tuple[str, int]] = {}
-        """Code digest → name and version, of what was admitted since the start."""
         self._held = self._take_root(root_file)
         self._root = _decode(self._held) if self._held is not None else None
         self.unsigned_allowed = allow_unsigned and self._root is None
@@ -132,13 +130,11 @@ class Gatekeeper:
         except MalformedError as error:
             raise RefusedError(Reason.MISMATCH.value, str(error), curable=False) from error
 
-    def proven(self, digest: str) -> None:
-        """The code or image of this digest runs well: nothing older of its name runs here again."""
-        name, version = self._versions.get(digest, ("", 0))
-        if not name:
-            return
+    def proven(self, spec: DesiredApp | DesiredFirmware) -> None:
+        """It runs well: nothing older of its name runs here again. What nobody admitted changes nothing."""
+        name, version = _floor_name(spec), release_number(spec.manifest.version)
         record = self._record(name)
-        if version > record.floor:
+        if version > record.floor and version in (each.version for each in record.admitted):
             self._keep(name, _Name(floor=version, admitted=record.admitted))
 
     # --- the decision --------------------------------------------------------------------------
@@ -168,8 +164,6 @@ class Gatekeeper:
         kept = _Name(floor=record.floor, admitted=admitted[:ADMITTED_LIMIT])
         if kept != record:
             await asyncio.to_thread(self._keep, name, kept)
-        code = spec.code_digest if isinstance(spec, DesiredApp) else asked.digest
-        self._versions[code] = (name, found.version)
         return found
 
     async def _judge(self, asked: Question, key: bytes) -> Admitted:

@@ -192,6 +192,11 @@ class AppLife:
         return self._target is None and self._running is None and self._preparing is None
 
     @property
+    def running(self) -> DesiredApp | None:
+        """What runs now."""
+        return self._running
+
+    @property
     def blobs_in_use(self) -> set[str]:
         """Digests that must stay in the cache."""
         specs = (self._target, self._running, self._preparing)

@@ -87,8 +87,8 @@ class Node:
         """Who updates the microcontrollers, where there may be some."""
         self.notify: Callable[[], None] = lambda: None
         """Called when a status changed; the uplink's, once there is one."""
-        self.proven: Callable[[str], None] = lambda _digest: None
-        """Called on a thread with the digest of a module that runs well."""
+        self.proven: Callable[[DesiredApp], None] = lambda _spec: None
+        """Called on a thread with what runs well."""
         self.resources: Callable[[], Sequence[str]] = list
         """Names that can be granted now; any thread."""
         self.trust: Callable[[], tuple[int, bool]] = lambda: (0, False)
@@ -193,8 +193,9 @@ class Node:
             await asyncio.to_thread(self._store.reported.remove, APP, name)
             del self._kept[name]
         for name, status in statuses.items():
-            if status.ready:
-                await asyncio.to_thread(self.proven, status.digest)
+            running = self._supervisor.running(name)
+            if running is not None and status.ready and status.digest == running.code_digest:
+                await asyncio.to_thread(self.proven, running)
             if self._kept.get(name) != (status.state, status.restarts):
                 data = encode_app_status(status)
                 await asyncio.to_thread(self._store.reported.put, APP, name, data)

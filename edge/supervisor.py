@@ -118,6 +118,11 @@ class Supervisor:
         """Status and observed generation of each app, as last announced through `changed`."""
         return dict(self._statuses)
 
+    def running(self, name: str) -> DesiredApp | None:
+        """What runs under this name now; its status may not have been announced yet."""
+        life = self._lives.get(name)
+        return life.running if life is not None else None
+
     def held(self) -> set[str]:
         """Names of held apps."""
         return {name for name, life in self._lives.items() if life.held}

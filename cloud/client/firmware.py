@@ -1,6 +1,8 @@
 """`skerry firmware push` and `deploy`: from an image to microcontrollers that run it.
 
 An image says itself what it is; what it does not say, options do. What is said twice must agree.
+Patches lie beside the image and are not signed: with others, or none, it is the same release, and
+what was signed of it still holds.
 """
 
 import json
@@ -13,8 +15,15 @@ from cloud.client.api import Client, Json
 from cloud.client.carrying import carry, pairs, pin, tell_pushed
 from cloud.client.errors import InputError
 from cloud.client.mcuimage import said
-from cloud.client.registry import Reference, digest_of, firmware_artifact, push_signed
-from cloud.client.signing import firmware_statement, sign
+from cloud.client.patching import patches_to
+from cloud.client.registry import (
+    Reference,
+    digest_of,
+    firmware_artifact,
+    former_signatures,
+    push_signed,
+)
+from cloud.client.signing import firmware_statement, sign, still_good
 from edge.wire.firmware import FirmwareManifest
 from edge.wire.limits import FIRMWARE_LIMIT
 
@@ -35,6 +44,11 @@ def deploy(args: Namespace) -> None:
             reference, digest = _push(client, manifest, image, None, args)
             pinned: Json = {"digest": digest, "reference": None}
         else:
+            if args.base:
+                raise InputError(
+                    f"--from: {args.firmware} is pushed already; patches go with an image: "
+                    "`skerry firmware push IMAGE --from …`, then deploy it"
+                )
             reference = Reference.parse(args.firmware)
             pinned = pin(reference)
         name = args.name or reference.repository.rsplit("/", 1)[-1]
@@ -97,10 +111,16 @@ def _push(
     reference = Reference.parse(f"{manifest.name}:{tag or manifest.version.replace('+', '_')}")
     config = json.dumps(msgspec.to_builtins(manifest), sort_keys=True).encode()
     statement = firmware_statement(manifest, image, args)
+    patches = patches_to(client, manifest, image, args.base, args.make_patch)
     digest = push_signed(
         client,
         reference,
-        firmware_artifact(config, image),
-        lambda held: sign(client, statement, held, args),
+        firmware_artifact(config, image, patches),
+        lambda held: sign(
+            client,
+            statement,
+            held or still_good(statement, former_signatures(client, reference)),
+            args,
+        ),
     )
     return reference, digest

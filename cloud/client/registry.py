@@ -10,8 +10,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import httpx
@@ -36,6 +36,7 @@ from cloud.registry.media import (
     signature_tag,
 )
 from edge.trust.root import ROOT_REPOSITORY
+from edge.wire.limits import FIRMWARE_LIMIT
 
 CHUNK = 1 << 20
 """Bytes a request carries: small enough for progress, large enough for few round trips."""
@@ -81,18 +82,30 @@ class Blob:
     file: BinaryIO
     digest: str
     size: int
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Annotations where a manifest names it."""
 
     @classmethod
-    def of(cls, media_type: str, file: BinaryIO) -> "Blob":
+    def of(cls, media_type: str, file: BinaryIO, notes: Mapping[str, str] | None = None) -> "Blob":
         """Reads the file once, for its digest."""
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return cls(media_type, file, f"sha256:{digest}", size)
+        return cls(media_type, file, f"sha256:{digest}", size, notes or {})
 
     def descriptor(self) -> Json:
         """How a manifest names it."""
-        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        named = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        return named | ({"annotations": dict(self.notes)} if self.notes else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What is to become a blob of an artifact."""
+
+    media_type: str
+    content: bytes
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +115,7 @@ class Made:
     artifact_type: str
     config_type: str
     config: bytes
-    layers: tuple[tuple[str, bytes], ...]
-    """Media type and content of each."""
+    layers: tuple[Layer, ...]
     shared: bool = False
     """Its first layer is a runtime that many artifacts have."""
 
@@ -113,24 +125,24 @@ class Made:
         return _manifest(
             self.artifact_type,
             _held(self.config_type, self.config).descriptor(),
-            *(_held(*layer).descriptor() for layer in self.layers),
+            *(_of(layer).descriptor() for layer in self.layers),
         )
 
     @property
     def size(self) -> int:
         """Bytes of what is pushed."""
-        return len(self.config) + sum(len(content) for _, content in self.layers)
+        return len(self.config) + sum(len(layer.content) for layer in self.layers)
 
 
 def app_artifact(manifest_json: bytes, module: bytes, files: bytes = b"") -> Made:
     """An app: its AppManifest, its wasm, and the files that this runs when it is a runtime."""
-    layers = ((MODULE_TYPE, module), *([(FILES_TYPE, files)] if files else []))
+    layers = (Layer(MODULE_TYPE, module), *([Layer(FILES_TYPE, files)] if files else []))
     return Made(ARTIFACT_TYPE, CONFIG_TYPE, manifest_json, layers, shared=bool(files))
 
 
-def firmware_artifact(manifest_json: bytes, image: bytes) -> Made:
-    """A firmware: its FirmwareManifest, its image."""
-    layers = ((FIRMWARE_IMAGE_TYPE, image),)
+def firmware_artifact(manifest_json: bytes, image: bytes, patches: Sequence[Layer] = ()) -> Made:
+    """A firmware: its FirmwareManifest, its image, and shorter ways to it."""
+    layers = (Layer(FIRMWARE_IMAGE_TYPE, image), *patches)
     return Made(FIRMWARE_TYPE, FIRMWARE_CONFIG_TYPE, manifest_json, layers)
 
 
@@ -154,7 +166,7 @@ def push(
     """
     if signature:
         _push_signature(client, reference.repository, made.oci, signature)
-    config, layers = _held(made.config_type, made.config), [_held(*each) for each in made.layers]
+    config, layers = _held(made.config_type, made.config), [*map(_of, made.layers)]
     if made.shared and not _exists(client, reference.repository, layers[0].digest):
         _share_runtime(client, reference.repository, layers[0])
     return push_artifact(client, reference, made.artifact_type, config, layers, progress)
@@ -213,6 +225,34 @@ def signatures(client: Client, repository: str, digest: str) -> bytes:
         return b""
     layer = found["layers"][0]["digest"]
     return client.request("GET", f"/v2/{repository}/blobs/{layer}").content
+
+
+def former_signatures(client: Client, reference: Reference) -> bytes:
+    """Those of what a tag names now; nothing when it names nothing, or nobody signed that."""
+    try:
+        answer = client.request("GET", f"/v2/{reference.repository}/manifests/{reference.version}")
+    except RefusedError as error:
+        if error.code == NOT_FOUND:
+            return b""
+        raise
+    return signatures(client, reference.repository, digest_of(answer.content))
+
+
+def image_of(client: Client, reference: Reference) -> bytes:
+    """The image of a firmware that was pushed; raises InputError."""
+    name = f"{reference.repository}:{reference.version}"
+    found = _find(client, reference.repository, reference.version)
+    if found is None or found.get("artifactType") != FIRMWARE_TYPE:
+        what = "there is no such file and no such firmware" if found is None else "is no firmware"
+        raise InputError(f"{name}: {what} at {client.url}")
+    layer = found["layers"][0]
+    if layer["size"] > FIRMWARE_LIMIT:
+        raise InputError(f"{name}: {layer['size']} bytes, an image has up to {FIRMWARE_LIMIT}")
+    where = f"/v2/{reference.repository}/blobs/{layer['digest']}"
+    image = client.request("GET", where).content
+    if digest_of(image) != layer["digest"]:
+        raise InputError(f"{name}: {client.url} sent other bytes than its digest says")
+    return image
 
 
 def push_root(client: Client, version: int, root: bytes) -> bool:
@@ -341,6 +381,10 @@ def _exists(client: Client, repository: str, digest: str) -> bool:
 
 def _ignore(_sent: int) -> None:
     """Small blobs need no progress."""
+
+
+def _of(layer: Layer) -> Blob:
+    return Blob.of(layer.media_type, io.BytesIO(layer.content), layer.notes)
 
 
 def _held(media_type: str, data: bytes) -> Blob:

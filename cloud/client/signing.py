@@ -41,7 +41,8 @@ def sign(client: Client, statement: ArtifactManifest, held: bytes, args: Namespa
     if args.sign is False:
         return held
     if not ring.exists:
-        _check_unsigned(client, ring, demanded=bool(args.sign))
+        if args.sign or not held:
+            _check_unsigned(client, ring, demanded=bool(args.sign))
         return held
     root = ring.root()
     keys = ring.signing_keys(root, role)
@@ -61,6 +62,13 @@ def sign(client: Client, statement: ArtifactManifest, held: bytes, args: Namespa
             file=sys.stderr,
         )
     return signed.to_bytes()
+
+
+def still_good(statement: ArtifactManifest, former: bytes) -> bytes:
+    """What of former signatures is over this statement, too; nothing when they are over another."""
+    payload = encode_manifest(statement)
+    kept = _same_statement(former, payload)
+    return Signed(payload, kept).to_bytes() if kept else b""
 
 
 def app_statement(app: Built, args: Namespace) -> ArtifactManifest:

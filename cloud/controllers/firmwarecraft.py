@@ -108,4 +108,5 @@ def desired_firmware(spec: FirmwareSpec, resolved: ResolvedFirmware) -> DesiredF
         image=resolved.image,
         microcontroller=spec.microcontroller.name,
         signature=resolved.signature,
+        patches=resolved.patches,
     )

@@ -36,6 +36,14 @@ class FirmwareInstanceStatus(InstanceStatus, frozen=True, kw_only=True):
     """Percent of the image that is on the microcontroller."""
     attempts: int = 0
     """How often it was tried and did not succeed."""
+    patched: bool = False
+    """It came as a patch."""
+    unpatched: str = ""
+    """Why it was fetched and sent whole although there are patches."""
+    fetched: int = 0
+    """Bytes that came from the registry for it."""
+    sent: int = 0
+    """Bytes that went over the link for it."""
 
 
 class FirmwareInstance(Instance, frozen=True, kw_only=True):
@@ -75,8 +83,16 @@ def observed(
         slot=said.slot,
         progress=said.progress,
         attempts=said.attempts,
+        patched=said.patched,
+        unpatched=said.unpatched,
+        fetched=said.fetched,
+        sent=said.sent,
     )
     return structs.replace(instance, status=status)
+
+
+def _sent(status: FirmwareInstanceStatus) -> str:
+    return f"{status.sent}{' by patch' if status.patched else ''}"
 
 
 FIRMWARE_INSTANCE = Kind(
@@ -111,6 +127,15 @@ FIRMWARE_INSTANCE = Kind(
             "since when",
         ),
         Column("Reason", lambda instance, _: instance.status.reason, "why it is in this state"),
+        Column(
+            "Sent", lambda instance, _: _sent(instance.status), "bytes over the link", priority=1
+        ),
+        Column(
+            "Unpatched",
+            lambda instance, _: instance.status.unpatched,
+            "why the image was sent whole",
+            priority=1,
+        ),
         Column(
             "Message",
             lambda instance, _: instance.status.message,

@@ -69,6 +69,8 @@ class Identities:
             blobs: list[Module | Files] = [each.spec.desired.module for each in apps]
             blobs += [each.spec.desired.files for each in apps if each.spec.desired.files]
             blobs += [each.spec.desired.image for each in images]
+            wanted = [each.spec.desired for each in images]
+            blobs += [spec.blob(patch) for spec in wanted for patch in spec.patches]
             return any((each.repository, each.digest) == (repository, digest) for each in blobs)
 
         return NodeRules(self.enrolment, needs, self._clock)

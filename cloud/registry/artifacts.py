@@ -1,17 +1,18 @@
 """Apps and firmware in the registry: what an artifact must be to be deployed.
 
 An OCI image manifest with our artifactType, a manifest of ours in JSON as config, and one layer: a
-module or an image. When the module is a runtime, a second one holds the files it runs.
+module or an image. When the module is a runtime, a second one holds the files it runs; after an image
+there may be patches to it, which no signature covers.
 docs/decisions/2026-11-23-app-artifact-format.md and 2026-11-29-python-app-format.md say why.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, field
 
 from cloud.registry import manifests
 from cloud.registry.errors import ArtifactInvalidError, ArtifactNotFoundError, RegistryError
@@ -22,14 +23,17 @@ from cloud.registry.media import (
     FILES_TYPE,
     FIRMWARE_CONFIG_TYPE,
     FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_PATCH_TYPE,
     FIRMWARE_TYPE,
     MODULE_TYPE,
+    PATCH_BASE,
+    PATCH_RESULT,
     signature_tag,
 )
 from cloud.registry.names import check_name
 from cloud.registry.registry import Registry
-from edge.wire.firmware import FirmwareManifest
-from edge.wire.limits import SIGNATURE_LIMIT, SPEC_LIMIT
+from edge.wire.firmware import FirmwareManifest, FirmwarePatch
+from edge.wire.limits import PATCHES_LIMIT, SIGNATURE_LIMIT, SPEC_LIMIT
 from edge.wire.manifest import AppManifest
 from edge.wire.messages import Files, Module
 
@@ -50,8 +54,9 @@ class _Form:
     artifact_type: str
     config_type: str
     layer_type: str
-    more: list[str] = field(default_factory=list[str])
-    """Types of the layers that may follow."""
+    more_type: str
+    """Of the layers that may follow."""
+    more_limit: int
 
 
 _APP = _Form(
@@ -60,7 +65,8 @@ _APP = _Form(
     ARTIFACT_TYPE,
     CONFIG_TYPE,
     MODULE_TYPE,
-    [FILES_TYPE],
+    FILES_TYPE,
+    1,
 )
 _FIRMWARE = _Form(
     "a firmware's manifest",
@@ -68,6 +74,8 @@ _FIRMWARE = _Form(
     FIRMWARE_TYPE,
     FIRMWARE_CONFIG_TYPE,
     FIRMWARE_IMAGE_TYPE,
+    FIRMWARE_PATCH_TYPE,
+    PATCHES_LIMIT,
 )
 
 
@@ -89,6 +97,7 @@ class ResolvedFirmware(Struct, frozen=True, kw_only=True):
     digest: str
     manifest: FirmwareManifest
     image: Module
+    patches: list[FirmwarePatch] = field(default_factory=list[FirmwarePatch])
     signature: bytes = b""
 
 
@@ -100,9 +109,9 @@ class Artifacts:
 
     async def resolve(self, repository: str, reference: str) -> ResolvedApp:
         """The app under a tag or digest; raises ArtifactNotFoundError, ArtifactInvalidError."""
-        digest, manifest, module, files = await self._read(
-            repository, reference, _APP, AppManifest
-        )
+        digest, manifest, layers = await self._read(repository, reference, _APP, AppManifest)
+        module = _blob(Module, repository, "layers[0]", layers)
+        files = _blob(Files, repository, "layers[1]", layers) if len(layers) > 1 else None
         _check_files(manifest, files)
         return ResolvedApp(
             digest=digest,
@@ -114,9 +123,10 @@ class Artifacts:
 
     async def firmware(self, repository: str, reference: str) -> ResolvedFirmware:
         """The firmware under a tag or digest; raises as `resolve` does."""
-        digest, manifest, image, _ = await self._read(
+        digest, manifest, layers = await self._read(
             repository, reference, _FIRMWARE, FirmwareManifest
         )
+        image = _blob(Module, repository, "layers[0]", layers)
         if (manifest.digest, manifest.size) != (image.digest, image.size):
             raise ArtifactInvalidError(
                 f"layers[0]: {image.digest} of {image.size} bytes is not the image that the "
@@ -126,13 +136,14 @@ class Artifacts:
             digest=digest,
             manifest=manifest,
             image=image,
+            patches=_patches(image, layers),
             signature=await self._signature(repository, digest),
         )
 
     async def _read(
         self, repository: str, reference: str, form: _Form, kind: type[T]
-    ) -> tuple[str, T, Module, Files | None]:
-        """Digest of the OCI manifest, our manifest in its config, its layers."""
+    ) -> tuple[str, T, dict[str, Descriptor]]:
+        """Digest of the OCI manifest, our manifest in its config, its layers by their names."""
         try:
             found = await self._registry.manifest(check_name(repository), reference)
         except RegistryError as error:
@@ -141,12 +152,10 @@ class Artifacts:
             ) from error
         image = _image(found.media_type, found.artifact_type, found.content, form)
         layers = {f"layers[{at}]": layer for at, layer in enumerate(image.layers)}
-        module = _blob(Module, repository, "layers[0]", layers)
-        files = _blob(Files, repository, "layers[1]", layers) if len(layers) > 1 else None
         for name, each in {"config": image.config, **layers}.items():
             await self._check_size(repository, name, each)
         manifest = await self._manifest(repository, image.config.digest, form, kind)
-        return found.digest, manifest, module, files
+        return found.digest, manifest, layers
 
     async def _signature(self, repository: str, digest: str) -> bytes:
         """What was pushed as the artifact's signatures; nothing when there is none."""
@@ -195,9 +204,13 @@ def _image(media_type: str, artifact_type: str, content: bytes, form: _Form) -> 
     if image.config.media_type != form.config_type:
         raise ArtifactInvalidError(f"config.mediaType: must be {form.config_type}")
     first, *more = [layer.media_type for layer in image.layers] or [""]
-    if first != form.layer_type or more not in ([], form.more):
-        after = "".join(f", and after it at most one of {each}" for each in form.more)
-        raise ArtifactInvalidError(f"layers: must be one of type {form.layer_type}{after}")
+    if (
+        first != form.layer_type
+        or len(more) > form.more_limit
+        or any(each != form.more_type for each in more)
+    ):
+        after = f"and after it at most {form.more_limit} of {form.more_type}"
+        raise ArtifactInvalidError(f"layers: must be one of type {form.layer_type}, {after}")
     return image
 
 
@@ -209,6 +222,25 @@ def _blob(kind: type[B], repository: str, name: str, layers: Mapping[str, Descri
         )
     except msgspec.ValidationError as error:
         raise ArtifactInvalidError(f"{name}: {error}") from error
+
+
+def _patches(image: Module, layers: Mapping[str, Descriptor]) -> list[FirmwarePatch]:
+    found: dict[str, FirmwarePatch] = {}
+    for name, layer in [*layers.items()][1:]:
+        notes = layer.annotations
+        raw = {"base": notes.get(PATCH_BASE, ""), "digest": layer.digest, "size": layer.size}
+        try:
+            patch = msgspec.convert(raw, FirmwarePatch)
+        except msgspec.ValidationError as error:
+            raise ArtifactInvalidError(f"{name}: no patch that a node takes: {error}") from error
+        if notes.get(PATCH_RESULT) != image.digest:
+            raise ArtifactInvalidError(
+                f"{name}.annotations.{PATCH_RESULT}: not the image of layers[0]; push it again"
+            )
+        if patch.base in found:
+            raise ArtifactInvalidError(f"{name}: another patch from the same image")
+        found[patch.base] = patch
+    return [*found.values()]
 
 
 def _check_files(manifest: AppManifest, files: Files | None) -> None:

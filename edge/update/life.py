@@ -6,6 +6,8 @@ the next step, if there is one. Asking twice changes nothing while a step is und
 Rules
 - What the network or the disk keeps from being verified or fetched is tried for ever, with a
   growing delay: it is no fault of the image.
+- A way that is shorter than the image is tried once: when no patch serves, cannot be had, or is refused
+  by the microcontroller, the image is fetched, and why is remembered with the wish.
 - What fails on a microcontroller is tried ATTEMPTS times in all, over restarts of the agent, too; a
   trial counts when it begins, so that power cuts cannot make it endless. Then it is Failed.
 - What a microcontroller took back or refused is not tried again there; what a signature did not
@@ -13,14 +15,20 @@ Rules
 - Another spec, or another microcontroller in its place, starts afresh.
 """
 
-from dataclasses import dataclass
+from msgspec import structs
 
-from msgspec import Struct, structs
-
+from edge.update.actions import Action, Fetch, Install, Record, Verify
+from edge.update.choosing import IMAGE, There, Way
 from edge.update.matching import Match, Missing, Unfit
 from edge.update.ports import Ending, Phase, Result
 from edge.update.table import VERDICTS, Event, follow
-from edge.wire.firmware import DesiredFirmware, FirmwareState, FirmwareStatus, Microcontroller
+from edge.wire.firmware import (
+    DesiredFirmware,
+    FirmwarePatch,
+    FirmwareState,
+    FirmwareStatus,
+    Microcontroller,
+)
 
 ATTEMPTS = 3
 """Installations that may fail: two tell a bad cable from bad luck, more wear the flash for nothing."""
@@ -30,50 +38,6 @@ RETRY_MAX = 300.0
 NETWORK_RETRY_MAX = 60.0
 """Seconds between tries to verify or fetch; a link that comes back ends the wait."""
 WHOLE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Ask whether this may be installed."""
-
-    spec: DesiredFirmware
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Have the image on the disk."""
-
-    spec: DesiredFirmware
-
-
-@dataclass(frozen=True, slots=True)
-class Install:
-    """Put it on the microcontroller of this name."""
-
-    spec: DesiredFirmware
-    chip: Microcontroller
-
-
-Action = Verify | Fetch | Install
-
-
-class Record(Struct, frozen=True, kw_only=True):
-    """What must outlive the agent."""
-
-    generation: int = 0
-    digest: str = ""
-    """What was wanted; of another, the rest says nothing but what is installed."""
-    chip: str = ""
-    """Where it was tried."""
-    attempts: int = 0
-    verdict: Event | None = None
-    reason: str = ""
-    message: str = ""
-    installed: str = ""
-    """Digest of what was confirmed last."""
-    installed_on: str = ""
-    installed_version: str = ""
-    """What the microcontroller then called it; empty until it was asked."""
 
 
 class FirmwareLife:
@@ -95,6 +59,7 @@ class FirmwareLife:
         """Of the network."""
         self._not_before = 0.0
         self._progress = 0
+        self._way: Way = IMAGE
         self._chip = ""
         """Who it is, also while it starts anew."""
 
@@ -157,11 +122,24 @@ class FirmwareLife:
             self._wait(now)
         self._enter(Event.FORBIDDEN, reason, message)
 
-    def fetched(self) -> None:
-        """The image is here."""
+    def fetched(self, way: Way = IMAGE) -> None:
+        """What is needed for this way is here."""
         self._step_over()
         self._progress = 0
+        self._way = way
+        patched = isinstance(way, FirmwarePatch) or (way == There() and self.record.patched)
+        self.record = structs.replace(self.record, patched=patched)
         self._enter(Event.FETCHED)
+
+    def unpatched(self, why: str) -> None:
+        """No patch serves: the image is fetched."""
+        self._step_over()
+        self.record = structs.replace(self.record, patched=False, unpatched=why[:1024])
+
+    def came(self, count: int) -> None:
+        """So many bytes came from the registry."""
+        if count:
+            self.record = structs.replace(self.record, fetched=self.record.fetched + count)
 
     def unavailable(self, message: str, now: float, *, wrong: bool = False) -> None:
         """It could be neither judged nor fetched now; `wrong`: what came had another digest."""
@@ -185,7 +163,10 @@ class FirmwareLife:
         if phase is Phase.TRIAL:
             if self.state is FirmwareState.TRIAL:
                 return False
-            self.record = structs.replace(self.record, attempts=self.record.attempts + 1)
+            self.record = structs.replace(
+                self.record,
+                attempts=self.record.attempts + 1,
+            )
             self._progress = WHOLE
             self._enter(Event.SENT)
             return True
@@ -195,6 +176,7 @@ class FirmwareLife:
     def ended(self, result: Result, now: float) -> None:
         """The installation is over."""
         self.busy = False
+        self.record = structs.replace(self.record, sent=self.record.sent + result.sent)
         match result.ending:
             case Ending.CONFIRMED:
                 tried = self.state is FirmwareState.TRIAL
@@ -213,6 +195,9 @@ class FirmwareLife:
             case Ending.REFUSED:
                 self._pass(Event.FORBIDDEN, result.reason, result.message)
                 self._enter(Event.FORBIDDEN, result.reason, result.message)
+            case Ending.UNPATCHED:
+                self._enter(Event.UNPATCHED)
+                self.unpatched(result.message)
             case Ending.LOST:
                 if self.state is FirmwareState.TRIAL:  # counted when it began
                     spent = self._spent(result.reason, result.message)
@@ -237,10 +222,13 @@ class FirmwareLife:
             self.state is FirmwareState.REFUSED and self._curable
         ):
             action = Verify(self._target)
+        elif not isinstance(self._match, Microcontroller):
+            pass
         elif self.state is FirmwareState.FETCHING:
-            action = Fetch(self._target)
-        elif self.state is FirmwareState.UPLOADING and isinstance(self._match, Microcontroller):
-            action = Install(self._target, self._match)
+            whole = not self._target.patches or bool(self.record.unpatched)
+            action = Fetch(self._target, self._match, whole)
+        elif self.state is FirmwareState.UPLOADING:
+            action = Install(self._target, self._match, self._way)
         self.busy = action is not None
         return action
 
@@ -271,6 +259,10 @@ class FirmwareLife:
             progress=WHOLE if runs else self._progress,
             attempts=self.record.attempts,
             since_ns=since_ns,
+            patched=self.record.patched,
+            unpatched=self.record.unpatched,
+            fetched=self.record.fetched,
+            sent=self.record.sent,
         )
 
     # --- helpers -------------------------------------------------------------------------------
@@ -346,7 +338,14 @@ class FirmwareLife:
     def _start_over(self) -> None:
         """Another microcontroller: what was tried before says nothing of it."""
         self.record = structs.replace(
-            self.record, chip="", attempts=0, verdict=None, reason="", message=""
+            self.record,
+            chip="",
+            attempts=0,
+            verdict=None,
+            reason="",
+            message="",
+            patched=False,
+            unpatched="",
         )
         self._curable, self._unfit, self._not_before = False, False, 0.0
         if self.state in VERDICTS:

@@ -8,19 +8,22 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from msgspec import structs
 
-from edge.update.ports import Ending, Phase, Result, Watcher
-from edge.wire.firmware import Microcontroller
+from edge.update.ports import Cargo, Ending, Held, Phase, Result, Watcher
+from edge.wire.firmware import FirmwareManifest, Microcontroller
 from edge.wire.limits import TEXT_LIMIT
 from hal import clock
 from hal.errors import ClosedError, HalError
+from hal.link import held as device
+from hal.link import patch as patches
 from hal.link import upload
-from hal.link.image import ImageError, parse
+from hal.link.image import Image, ImageError, Named, Version, parse
 from hal.link.link import Happening, Link, Listener
+from hal.link.patch import PatchFileError
+from hal.link.steps import EndedError
 from hal.link.upload import Outcome, update
 
 LET_GO = 15.0
@@ -76,14 +79,25 @@ class LinkedMicrocontrollers:
         """See `edge.update.ports`."""
         self._changed = changed
 
+    async def held(self, name: str) -> Held | None:
+        """See `edge.update.ports`."""
+        link = self._links[name]
+        try:
+            found = await asyncio.to_thread(device.held, link)
+        except (HalError, EndedError, OSError) as error:
+            _log.debug("%s: what it has is not known: %s", name, error)
+            return None
+        images = frozenset(map(_digest, found.images))
+        return Held(_digest(found.runs) if found.runs else "", found.patch_limit, images)
+
     async def install(
-        self, name: str, image: Path, watcher: Watcher, *, downgrade: bool
+        self, name: str, cargo: Cargo, watcher: Watcher, *, downgrade: bool
     ) -> Result:
         """See `edge.update.ports`."""
         let_go = threading.Event()
         link = self._links[name]
         work = asyncio.get_running_loop().run_in_executor(
-            None, lambda: _install(link, image, watcher, let_go, downgrade=downgrade)
+            None, lambda: _install(link, cargo, watcher, let_go, downgrade=downgrade)
         )
         try:
             return await asyncio.shield(work)
@@ -165,11 +179,15 @@ class _LetGoError(Exception):
 
 
 def _install(
-    link: Link, path: Path, watcher: Watcher, let_go: threading.Event, *, downgrade: bool
+    link: Link, cargo: Cargo, watcher: Watcher, let_go: threading.Event, *, downgrade: bool
 ) -> Result:
     def watch(phase: upload.Phase, done: int, total: int) -> None:
         if let_go.is_set():
             raise _LetGoError
+        if phase is upload.Phase.APPLY:  # the second half of a way by patch
+            done, total = done + total, 2 * total
+        elif phase is upload.Phase.UPLOAD and cargo.patch is not None:
+            total = 2 * total
         watcher(_PHASES[phase], done, total)
 
     def wait(seconds: float) -> None:
@@ -177,25 +195,54 @@ def _install(
             raise _LetGoError
 
     try:
-        image = parse(path.read_bytes())
-        result = update(link, image, watch, downgrade=downgrade, wait=wait)
+        image, patch = _loaded(cargo)
+        result = update(link, image, watch, downgrade=downgrade, patch=patch, wait=wait)
         if result.resumed_at:
             _log.info("%s: the upload went on at byte %d", link.name, result.resumed_at)
         return _told(result)
-    except ImageError as error:
+    except (ImageError, PatchFileError, _LetGoError, ClosedError, OSError) as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Result:
+    if isinstance(error, PatchFileError):
+        return Result(Ending.UNPATCHED, "", str(error))
+    if isinstance(error, ImageError):
         return Result(Ending.REFUSED, "ImageInvalid", str(error))
-    except (_LetGoError, ClosedError, OSError) as error:
-        return Result(Ending.LOST, "LinkLost", str(error) or "the agent stops")
+    return Result(Ending.LOST, "LinkLost", str(error) or "the agent stops")
+
+
+def _loaded(cargo: Cargo) -> "tuple[Image | Named, patches.Patch | None]":
+    """What shall run, and what brings it there if that is not the image itself."""
+    if cargo.image is not None:
+        return parse(cargo.image.read_bytes()), None
+    patch = None if cargo.patch is None else patches.parse(cargo.patch.read_bytes())
+    return _named(cargo.manifest), patch
+
+
+def _named(manifest: FirmwareManifest) -> Named:
+    try:
+        version = Version.parse(manifest.version)
+    except ImageError:
+        version = None
+    digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
+    return Named(digest, manifest.board, version)
+
+
+def _digest(of: bytes) -> str:
+    return f"sha256:{of.hex()}"
 
 
 def _told(result: upload.Result) -> Result:
     match result.outcome:
         case Outcome.UPDATED:
-            return Result(Ending.CONFIRMED)
+            return Result(Ending.CONFIRMED, sent=result.sent)
         case Outcome.ROLLED_BACK:
-            return Result(Ending.ROLLED_BACK, "", result.reason)
+            return Result(Ending.ROLLED_BACK, "", result.reason, result.sent)
         case Outcome.LOST:
-            return Result(Ending.LOST, "LinkLost", result.reason)
+            return Result(Ending.LOST, "LinkLost", result.reason, result.sent)
+        case Outcome.UNPATCHED:
+            return Result(Ending.UNPATCHED, "", result.reason, result.sent)
         case Outcome.REFUSED:
-            first = result.reason.partition(":")[0]
-            return Result(Ending.REFUSED, _REASONS.get(first, "DeviceRefused"), result.reason)
+            reason = _REASONS.get(result.reason.partition(":")[0], "DeviceRefused")
+            return Result(Ending.REFUSED, reason, result.reason, result.sent)

@@ -15,19 +15,28 @@ from typing import Protocol
 import msgspec
 
 from edge.errors import PrepareError, RefusedError
-from edge.fetch import FetchError, WrongBytesError
+from edge.fetch import FetchError, LastingError, Progress, WrongBytesError
 from edge.store.errors import StoreError
 from edge.trust.errors import MalformedError
 from edge.trust.manifest import release_number
-from edge.update.life import Action, Fetch, FirmwareLife, Install, Record, Verify
+from edge.update.actions import Action, Fetch, Install, Record, Verify
+from edge.update.choosing import IMAGE, There, Way, Whole, choose
+from edge.update.life import FirmwareLife
 from edge.update.matching import match_all
 from edge.update.nobody import ATTACHED, KIND
-from edge.update.ports import Ending, Microcontrollers, Phase
+from edge.update.ports import Cargo, Ending, Microcontrollers, Phase, Result
 from edge.wire.codec import encode_attached, encode_firmware_status
-from edge.wire.firmware import AttachedStatus, DesiredFirmware, FirmwareStatus, Microcontroller
+from edge.wire.firmware import (
+    AttachedStatus,
+    DesiredFirmware,
+    FirmwarePatch,
+    FirmwareStatus,
+)
 from edge.wire.limits import MICROCONTROLLERS_LIMIT
 from edge.wire.messages import Module, StatusItem
 from hal import clock
+
+_GONE = "its patch cannot be fetched: {}"
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +57,7 @@ class Gate(Protocol):
         """What was signed; None where anything may. Raises RefusedError, RetryableError."""
         ...
 
-    def proven(self, digest: str, /) -> None:
+    def proven(self, spec: DesiredFirmware, /) -> None:
         """It runs well; may block."""
         ...
 
@@ -69,15 +78,29 @@ class Records(Protocol):
         ...
 
 
-FetchImage = Callable[[Module], Awaitable[Path]]
-"""The verified file of an image; raises FetchError."""
+FetchBlob = Callable[[Module, Progress], Awaitable[Path]]
+"""The verified file of an image or a patch; raises FetchError."""
+
+
+class Counted:
+    """Bytes that came by one fetch; what lay there from an earlier one does not count."""
+
+    def __init__(self) -> None:
+        self.came = 0
+        self._before: int | None = None
+
+    def progress(self, done: int, _size: int) -> None:
+        """See `edge.fetch.Progress`."""
+        if self._before is not None:
+            self.came += max(0, done - self._before)
+        self._before = done
 
 
 class FirmwareReconciler:
     """All firmware of a node. Belongs to the loop's thread."""
 
     def __init__(
-        self, node: str, chips: Microcontrollers, gate: Gate, fetch: FetchImage, records: Records
+        self, node: str, chips: Microcontrollers, gate: Gate, fetch: FetchBlob, records: Records
     ) -> None:
         self.changed: Callable[[], None] = lambda: None
         """Called when a status changed."""
@@ -147,11 +170,12 @@ class FirmwareReconciler:
         return found
 
     def images_in_use(self) -> set[str]:
-        """Digests that must stay in the cache: of what is not installed yet."""
+        """Digests that must stay in the cache: of what is not installed yet, patches included."""
         return {
-            spec.manifest.digest
+            digest
             for name, spec in self._wanted.items()
             if self._lives[name].record.installed != spec.manifest.digest
+            for digest in (spec.manifest.digest, *(each.digest for each in spec.patches))
         }
 
     # --- the loop ------------------------------------------------------------------------------
@@ -220,11 +244,11 @@ class FirmwareReconciler:
             match action:
                 case Verify(spec):
                     await self._verify(life, spec)
-                case Fetch(spec):
-                    await self._take(life, spec)
-                case Install(spec, chip):
+                case Fetch():
+                    await self._take(life, action)
+                case Install():
                     async with self._turn:
-                        await self._install(life, spec, chip)
+                        await self._install(life, action)
             await self._keep()  # a verdict that is seen is never passed twice
         except (FetchError, OSError) as error:
             life.unavailable(str(error), clock.monotonic())
@@ -247,28 +271,70 @@ class FirmwareReconciler:
         else:
             life.admitted()
 
-    async def _take(self, life: FirmwareLife, spec: DesiredFirmware) -> None:
+    async def _take(self, life: FirmwareLife, action: Fetch) -> None:
+        spec, way = action.spec, await self._way(action)
+        if way is None:
+            life.unavailable(f"{action.chip.name} does not say what it runs", clock.monotonic())
+            return
+        if isinstance(way, Whole) and way.why:
+            life.unpatched(way.why)  # and now it is asked for as if there were none
+            return
         try:
-            await self._fetch(spec.image)
+            await self._have(life, spec, way)
         except FetchError as error:
+            if isinstance(way, FirmwarePatch) and isinstance(error, LastingError):
+                life.unpatched(_GONE.format(error))
+                return
             wrong = isinstance(error, WrongBytesError)
             life.unavailable(str(error), clock.monotonic(), wrong=wrong)
         else:
-            life.fetched()
+            life.fetched(way)
 
-    async def _install(
-        self, life: FirmwareLife, spec: DesiredFirmware, chip: Microcontroller
-    ) -> None:
+    async def _way(self, action: Fetch) -> Way | None:
+        """How it shall come; None when the microcontroller cannot be asked now."""
+        if action.whole:
+            return IMAGE
+        held = await self._chips.held(action.chip.name)
+        return None if held is None else choose(action.spec, held)
+
+    async def _have(self, life: FirmwareLife, spec: DesiredFirmware, way: Way) -> Cargo:
+        """What this way needs, on the disk; raises FetchError."""
+        if isinstance(way, There):
+            return Cargo(spec.manifest)
+        counted, wish = Counted(), life.generation
+        try:
+            if isinstance(way, Whole):
+                return Cargo(spec.manifest, await self._fetch(spec.image, counted.progress))
+            patch = await self._fetch(spec.blob(way), counted.progress)
+            return Cargo(spec.manifest, patch=patch)
+        finally:
+            if life.generation == wish:
+                life.came(counted.came)
+
+    async def _install(self, life: FirmwareLife, action: Install) -> None:
+        spec, chip = action.spec, action.chip
+
         def watcher(phase: Phase, done: int, total: int) -> None:
             self._loop.call_soon_threadsafe(self._note, life, step, phase, done, total)
 
         step = asyncio.current_task()
-        path = await self._fetch(spec.image)  # it is there, unless the disk was tidied meanwhile
+        try:
+            cargo = await self._have(
+                life, spec, action.way
+            )  # unless the disk was tidied it is there
+        except LastingError as error:
+            if not isinstance(action.way, FirmwarePatch):
+                raise
+            life.ended(Result(Ending.UNPATCHED, "", _GONE.format(error)), clock.monotonic())
+            return
         downgrade = self._may_go_back(life.name, chip.version)
-        result = await self._chips.install(chip.name, path, watcher, downgrade=downgrade)
+        result = await self._chips.install(chip.name, cargo, watcher, downgrade=downgrade)
         life.ended(result, clock.monotonic())
+        kept = life.record
+        what = f"{kept.fetched} bytes fetched, {kept.sent} sent"
+        _log.info("firmware %s %s: %s", life.name, spec.manifest.version, what)
         if result.ending is Ending.CONFIRMED:
-            await asyncio.to_thread(self._gate.proven, spec.manifest.digest)
+            await asyncio.to_thread(self._gate.proven, spec)
 
     def _note(
         self,

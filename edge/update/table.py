@@ -33,6 +33,8 @@ class Event(Enum):
     SENT = "sent"
     """The image is on the microcontroller, which starts anew."""
     CONFIRMED = "confirmed"
+    UNPATCHED = "unpatched"
+    """No patch brings it there: the image is needed."""
     BROKE = "broke"
     """The link failed while it was installed."""
     TAKEN_BACK = "taken back"
@@ -61,6 +63,7 @@ TABLE: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.TRIAL, Event.CONFIRMED): State.RUNNING,
         (State.UPLOADING, Event.BROKE): State.FETCHING,  # which takes what is there
         (State.TRIAL, Event.BROKE): State.FETCHING,
+        (State.UPLOADING, Event.UNPATCHED): State.FETCHING,
         # verdicts; of WAITING: one that was passed before the agent started
         (State.WAITING, Event.FORBIDDEN): State.REFUSED,
         (State.VERIFYING, Event.FORBIDDEN): State.REFUSED,

@@ -28,6 +28,19 @@ class FirmwareManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     size: Annotated[int, Meta(ge=1, le=limits.FIRMWARE_LIMIT)]
 
 
+class FirmwarePatch(Struct, frozen=True, kw_only=True):
+    """A shorter way to an image, from one that a microcontroller may run: a blob beside the image.
+
+    Nobody signs it, and nothing it says of itself is believed: what it makes is judged by the digest
+    of the image, which is signed.
+    """
+
+    base: Digest
+    """Of the image that must run, as bootloaders name it: not of all its bytes, as MCUboot has it."""
+    digest: Digest
+    size: Annotated[int, Meta(ge=1, le=limits.PATCH_LIMIT)]
+
+
 class DesiredFirmware(Struct, frozen=True, kw_only=True):
     """Spec of kind `firmware`: what one microcontroller of the node shall run."""
 
@@ -38,6 +51,14 @@ class DesiredFirmware(Struct, frozen=True, kw_only=True):
     """By the node's name for it; empty: the only one of the manifest's board."""
     signature: Signature = b""
     """Who vouches for it: edge.trust.signed; nothing when nobody does."""
+    patches: Annotated[list[FirmwarePatch], Meta(max_length=limits.PATCHES_LIMIT)] = field(
+        default_factory=list[FirmwarePatch]
+    )
+    """Ways to it that are shorter; older nodes fetch the image."""
+
+    def blob(self, patch: FirmwarePatch) -> Module:
+        """Where the bytes of one of the patches are."""
+        return Module(repository=self.image.repository, digest=patch.digest, size=patch.size)
 
 
 class FirmwareState(Enum):
@@ -81,6 +102,14 @@ class FirmwareStatus(Struct, frozen=True, kw_only=True):
     """How often it was tried and did not succeed."""
     since_ns: int = 0
     """When this state began."""
+    patched: bool = False
+    """It came as a patch."""
+    unpatched: Text = ""
+    """Why the image is fetched and sent whole although there are patches; empty where there are none."""
+    fetched: Counter = 0
+    """Bytes that came from the registry for it."""
+    sent: Counter = 0
+    """Bytes of image and patch that went over the link for it, again ones included."""
 
 
 class Microcontroller(Struct, frozen=True, kw_only=True):

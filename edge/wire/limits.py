@@ -42,6 +42,10 @@ MODULE_LIMIT = 16 << 20
 is 0.4 MB, and compiling takes many times a module's size in memory."""
 FIRMWARE_LIMIT = 4 << 20
 """Bytes of a firmware image: a Pico has 2 MB of flash, with two slots for images."""
+PATCH_LIMIT = 128 << 10
+"""Bytes of a patch to an image: what our microcontrollers keep of one (firmware/device/patch.py)."""
+PATCHES_LIMIT = 4
+"""Patches to one image: from the versions that a fleet still runs; who is further behind gets it whole."""
 MICROCONTROLLERS_LIMIT = 32
 """Microcontrollers of one node: a hub full of them is fewer."""
 FILES_LIMIT = 1 << 20

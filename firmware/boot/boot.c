@@ -18,32 +18,38 @@ static bool install(const uint8_t *first, uint32_t bytes) {
 void boot_decide(boot_t *boot, cause_t cause, const uint8_t *first, uint32_t first_bytes) {
     memset(boot, 0, sizeof(*boot));
     state_load(&boot->state);
-    for (unsigned slot = 0; slot < 2; slot++) {
-        boot->slots[slot].fault = slots_image(slot, &boot->slots[slot].image);
-    }
     boot_state_t before = boot->state;
-    boot->slot = boot_choose(&boot->state, boot->slots, cause, &boot->guarded);
+    boot->slot = boot_choose(&boot->state, slots_image, cause, &boot->image, &boot->guarded);
     image_t image;
     if (boot->slot < 0 && first != NULL && first_bytes <= MAP_IMAGE_BYTES
         && image_read(first, first_bytes, &image) == IMAGE_GOOD
         && image_suits(first, &image, &machine) == IMAGE_GOOD && install(first, image.total)) {
         boot->installed = true;
-        boot->slots[0].fault = slots_image(0, &boot->slots[0].image);
         boot->state.active = 0;
-        boot->slot = boot->slots[0].fault == IMAGE_GOOD ? 0 : -1;
+        boot->slot = slots_image(0, &boot->image) == IMAGE_GOOD ? 0 : -1;
         boot->guarded = false;
     }
     bool changed = memcmp(&before, &boot->state, sizeof(before)) != 0;
     if (changed && !state_store(&boot->state) && boot_on_trial(&boot->state)) {
         // A try that cannot be counted is not made.
         boot->state = before;
-        boot->slot = boot->slots[before.active].fault == IMAGE_GOOD ? before.active : -1;
+        bool good = slots_image(before.active, &boot->image) == IMAGE_GOOD;
+        boot->slot = good ? before.active : -1;
     }
 }
 
 image_fault_t slots_image(unsigned slot, image_t *image) {
     const uint8_t *data = nor_read(MAP_SLOT(slot & 1));
     image_fault_t fault = image_read(data, MAP_IMAGE_BYTES, image);
+    return fault == IMAGE_GOOD ? image_suits(data, image, &machine) : fault;
+}
+
+image_fault_t slots_told(unsigned slot, image_t *image) {
+    if (slot != boot_started()) {
+        return slots_image(slot, image);
+    }
+    const uint8_t *data = nor_read(MAP_SLOT(slot & 1));
+    image_fault_t fault = image_look(data, MAP_IMAGE_BYTES, image);
     return fault == IMAGE_GOOD ? image_suits(data, image, &machine) : fault;
 }
 

@@ -45,7 +45,9 @@ static bool find(
     return true;
 }
 
-image_fault_t image_read(const uint8_t *data, uint32_t room, image_t *image) {
+// `covered`: bytes that the digest is of.
+static image_fault_t look(
+    const uint8_t *data, uint32_t room, image_t *image, uint32_t *covered) {
     memset(image, 0, sizeof(*image));
     if (room < IMAGE_HEADER_BYTES || le32(data) != MAGIC) {
         return IMAGE_MISSING;
@@ -59,10 +61,11 @@ image_fault_t image_read(const uint8_t *data, uint32_t room, image_t *image) {
         || image->size > room - image->begin || (le32(data + 16) & ENCRYPTED) != 0) {
         return IMAGE_CUT;
     }
-    uint32_t at = image->begin + image->size, covered = at + protected, length = 0;
+    uint32_t at = image->begin + image->size, length = 0;
+    *covered = at + protected;
     const uint8_t *value;
     if (protected != 0) {
-        if (!find(data, room, &at, PROTECTED, BOARD_TLV, &value, &length) || at != covered) {
+        if (!find(data, room, &at, PROTECTED, BOARD_TLV, &value, &length) || at != *covered) {
             return IMAGE_CUT;
         }
         if (value != NULL && length <= IMAGE_BOARD_BYTES) {
@@ -73,10 +76,27 @@ image_fault_t image_read(const uint8_t *data, uint32_t room, image_t *image) {
         return IMAGE_CUT;
     }
     image->total = at;
-    sha256_of(data, covered, image->digest);
-    bool whole = value != NULL && length == SHA256_BYTES
-        && memcmp(value, image->digest, SHA256_BYTES) == 0;
-    return whole ? IMAGE_GOOD : IMAGE_DAMAGED;
+    if (value == NULL || length != SHA256_BYTES) {
+        return IMAGE_DAMAGED;
+    }
+    memcpy(image->digest, value, SHA256_BYTES);
+    return IMAGE_GOOD;
+}
+
+image_fault_t image_look(const uint8_t *data, uint32_t room, image_t *image) {
+    uint32_t covered;
+    return look(data, room, image, &covered);
+}
+
+image_fault_t image_read(const uint8_t *data, uint32_t room, image_t *image) {
+    uint32_t covered;
+    image_fault_t fault = look(data, room, image, &covered);
+    if (fault != IMAGE_GOOD) {
+        return fault;
+    }
+    uint8_t found[SHA256_BYTES];
+    sha256_of(data, covered, found);
+    return memcmp(found, image->digest, SHA256_BYTES) == 0 ? IMAGE_GOOD : IMAGE_DAMAGED;
 }
 
 image_fault_t image_suits(const uint8_t *data, const image_t *image, const machine_t *machine) {

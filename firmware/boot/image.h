@@ -42,6 +42,8 @@ typedef struct {
 
 // The image that begins at `data`, of at most `room` bytes. All that is said of it is checked.
 image_fault_t image_read(const uint8_t *data, uint32_t room, image_t *image);
+// As that, but the digest is the one that it says, unchecked.
+image_fault_t image_look(const uint8_t *data, uint32_t room, image_t *image);
 // Whether this machine can start it.
 image_fault_t image_suits(const uint8_t *data, const image_t *image, const machine_t *machine);
 // As a number: larger is newer.

@@ -60,13 +60,13 @@ static void roll_back(boot_state_t *state, uint8_t why) {
     forget_trial(state);
 }
 
-int boot_choose(boot_state_t *state, const slot_t slots[2], cause_t cause, bool *guarded) {
+int boot_choose(boot_state_t *state, look_t look, cause_t cause, image_t *image, bool *guarded) {
     *guarded = true;
     if (state->pending != BOOT_NOBODY) {
         if (boot_on_trial(state) && !state->given_up) {
             state->failure = why_of(cause);
         }
-        if (slots[state->pending].fault != IMAGE_GOOD) {
+        if (look(state->pending, image) != IMAGE_GOOD) {
             roll_back(state, WHY_CORRUPT);
         } else if (state->tries == 0) {
             roll_back(state, state->failure);
@@ -75,17 +75,19 @@ int boot_choose(boot_state_t *state, const slot_t slots[2], cause_t cause, bool 
             return state->pending;
         }
     }
-    if (slots[state->active].fault == IMAGE_GOOD) {
+    image_fault_t fault = look(state->active, image);
+    if (fault == IMAGE_GOOD) {
         *guarded = false;
         return state->active;
     }
+    version_t version = image->version;
     uint8_t other = !state->active;
-    if (slots[other].fault != IMAGE_GOOD) {
+    if (look(other, image) != IMAGE_GOOD) {
         return -1;
     }
     // Whatever it is, nothing else can be started: it stays guarded.
-    if (slots[state->active].fault != IMAGE_MISSING) {
-        state->pending_version = slots[state->active].image.version;
+    if (fault != IMAGE_MISSING) {
+        state->pending_version = version;
         roll_back(state, WHY_CORRUPT);
     }
     state->active = other;

@@ -27,6 +27,7 @@ enum {
     WHY_PROPERTIES,  // something that could be read cannot any more
     WHY_ENDED,       // its program ended
     WHY_TOLD,        // somebody asked for it
+    WHY_FLASH,       // where programs run, flash did not hold it
 };
 
 typedef struct {
@@ -47,18 +48,18 @@ typedef struct {
 // What the last reset was, as the machine knows it.
 typedef enum { CAUSE_POWER = 1, CAUSE_RESET, CAUSE_WATCHDOG, CAUSE_FAULT } cause_t;
 
-typedef struct {
-    image_fault_t fault;
-    image_t image;
-} slot_t;
+// Reads the image in a slot. A slot is looked at only if the choice hangs on it: it takes a third of a
+// second, as all of an image must be read.
+typedef image_fault_t (*look_t)(unsigned slot, image_t *image);
 
 // --- decisions: no flash is touched ---
 
 void state_begin(boot_state_t *state);
 // The newer of two copies that are whole: 0 or 1, or -1 when neither is.
 int state_newest(const boot_state_t *one, const boot_state_t *other);
-// The slot to start (-1: none can be), and what is to be remembered before. `guarded`: arm a watchdog.
-int boot_choose(boot_state_t *state, const slot_t slots[2], cause_t cause, bool *guarded);
+// The slot to start with its image (-1: none can be), and what is to be remembered before. `guarded`: arm
+// a watchdog.
+int boot_choose(boot_state_t *state, look_t look, cause_t cause, image_t *image, bool *guarded);
 // Whether tries of the pending slot were counted.
 bool boot_on_trial(const boot_state_t *state);
 // Have a slot tried at the next start; false when it runs, or a trial goes on.

@@ -4,11 +4,14 @@
                → {"off": what is expected next}
            read {} → {"off": n, "len": n, "at": n, "of": n, "rsn": text}: how much of the patch is
                here, how much of the image is made of it, and why it was not, if so
+           read {"slot": n} → the same with "sha": SHA-256 of all bytes of the image in that slot, if
+               there is one. Who has not the image, but its signature, knows by it what was made.
 
 The patch is kept in a file, so it goes on where it was after a lost line and after a power cut. `sha`
 is of all of it. It is refused at its begin when it is not one of the image that runs. When it is here
 whole, the image is made in the other slot, a block at each `step`, and then judged by its digest like
-one that was sent. A power cut in between: it is made anew, without writing sectors that are written.
+one that was sent, and by the SHA-256 that the patch says. A power cut in between: it is made anew,
+without writing sectors that are written.
 
 Nothing is marked by this: the node does that, as after an upload.
 """
@@ -18,7 +21,7 @@ import os
 import struct
 
 from firmware.device.patch import COMMAND, GROUP, HEAD_BYTES, LIMIT, Patch, PatchError, head
-from firmware.device.update import RefusedError
+from firmware.device.update import GOOD, RefusedError
 from firmware.device.update import sha as sha_of
 from firmware.link import smp
 
@@ -28,6 +31,8 @@ _NAME = "<32sI"
 _NAME_BYTES = 36
 _PIECE = 2048
 """Bytes that are hashed in a step."""
+_SIZES_AT = 8
+"""In an image's header: lengths of header, protected values and program."""
 
 
 class Patches:
@@ -42,6 +47,8 @@ class Patches:
         self._work = None
         """A generator: what is left to do with a patch that is here."""
         self._made = self._length = 0
+        self._resumed = False
+        """An earlier start worked at it, and nobody knows how far it came."""
         self._why = ""
         self._done = None
         """Name of the patch that made what is in the slot; its last answer may have been lost."""
@@ -50,6 +57,7 @@ class Patches:
         update.requests[smp.READ, GROUP, COMMAND] = self._tell
         if update.takes:
             self._go_on()
+            self._resumed = self.busy
         else:
             self._remove()
 
@@ -81,12 +89,31 @@ class Patches:
 
     # --- requests --------------------------------------------------------------------------------
 
-    def _tell(self, _content):
+    def _tell(self, content):
         name, at = self._stored()
         told = {"off": at, "len": name[1], "at": self._made, "of": self._length}
         if self._why:
             told["rsn"] = self._why
+        slot = content.get("slot")
+        if slot is not None:
+            if slot not in (0, 1):
+                raise RefusedError("slot: there are 0 and 1", smp.INVALID)
+            found = self._sha(slot)
+            if found:
+                told["sha"] = found
         return told
+
+    def _sha(self, slot):
+        """Of all bytes of the image in a slot; None where there is none."""
+        if self._update.image(slot)[0] != GOOD:
+            return None
+        begin, protected, size = struct.unpack("<HHI", self._slots.read(slot, _SIZES_AT, 8))
+        tail = begin + protected + size
+        length = tail + struct.unpack("<HH", self._slots.read(slot, tail, 4))[1]
+        digest = hashlib.sha256()
+        for at in range(0, length, _PIECE):
+            digest.update(self._slots.read(slot, at, min(_PIECE, length - at)))
+        return digest.digest()
 
     def _take(self, content):
         at, data = content["off"], content["data"]
@@ -166,7 +193,7 @@ class Patches:
                 file.read, lambda at, count: self._slots.read(running, at, count), length
             )
             yield from self._write(patch, (sha, patch.length))
-        if self._update.image(1 - running)[2] != result:
+        if self._update.image(1 - running)[2] != result or self._sha(1 - running) != sha:
             self._update.forget()
             raise PatchError("patch: it makes another image than it says")
 
@@ -192,7 +219,8 @@ class Patches:
 
     def _finish(self, why):
         """`why` not: empty when the image is made."""
-        begun = self._made > 0
+        begun = self._made > 0 or self._resumed
+        self._resumed = False
         self._work.close()
         self._work, self._why = None, why
         if not why:

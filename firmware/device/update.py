@@ -16,7 +16,7 @@ upload where that can be known. "downgrade": true says that an older version is 
 On trial: linked, configured and with everything readable that was so before, for HEALTHY_FOR, and
 the image is kept. Not so within GIVE_UP_AFTER: it says why, starts anew, and the bootloader goes back.
 
-`slots` is the port's module of that name (`firmware/ports/mps2/port_slots.c`).
+`slots` is the port's module of that name (`firmware/ports/shared/port_slots.c`).
 """
 
 import struct
@@ -48,9 +48,10 @@ WHY = (
     "it could not read what could be read before",
     "its program ended",
     "it was told to",
+    "flash did not hold it where programs run",
 )
 """As `firmware/boot/state.h` numbers them."""
-_GOOD, _MISSING, _CUT, _DAMAGED, _BOARD, _PLACE = range(6)
+GOOD, _MISSING, _CUT, _DAMAGED, _BOARD, _PLACE = range(6)
 _FAULTS = (
     "",
     "no image",
@@ -172,7 +173,7 @@ class Update:
         images = []
         for slot in (0, 1):
             fault, its_version, its_digest = self.image(slot)
-            if fault == _GOOD:
+            if fault == GOOD:
                 images.append(
                     {
                         "slot": slot,
@@ -208,12 +209,14 @@ class Update:
             return self._state(content)
         other = 1 - self.running
         fault, version, its_digest = self.image(other)
-        if fault != _GOOD or digest != its_digest:
+        if fault != GOOD or digest != its_digest:
             raise RefusedError("hash: no such image in a slot", smp.MISSING)
         if confirm:
             raise RefusedError("confirm: it is tried first, and keeps itself", smp.BAD_STATE)
         if self.trial:
             raise RefusedError("an image is on trial; wait", smp.BAD_STATE)
+        if self._slots.state()[1] == other:
+            return self._state(content)  # the answer was lost, as marking takes a while
         self._compare(version, content)
         if self.patches:
             self.patches.drop()
@@ -293,7 +296,7 @@ class Update:
         """Judge what was written."""
         self._images.pop(self._other, None)
         fault = self.image(self._other)[0]
-        if fault != _GOOD:
+        if fault != GOOD:
             self.forget()
             self._sector(0)
             raise RefusedError(_FAULTS[fault], smp.INVALID)
@@ -311,7 +314,7 @@ class Update:
             written += 1
         self.upload = (digest, length)
         self.at = min(written * self._slots.SECTOR, length)
-        if self.at == length and self.image(self._other)[0] != _GOOD:
+        if self.at == length and self.image(self._other)[0] != GOOD:
             self.upload = None
 
     def forget(self):

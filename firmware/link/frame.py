@@ -41,65 +41,63 @@ class Reader:
     def __init__(self, limit: int = FRAME_LIMIT) -> None:
         self.dropped = 0
         """Frames that were damaged, cut or too long."""
-        self._room = bytearray(limit + CRC_BYTES)
+        self._limit = limit
+        most = limit + CRC_BYTES
+        self._room = bytearray(most + most // _RUN + 1)
+        """What came of a frame, coded; decoded in its place, as decoding never makes it longer."""
         self._view = memoryview(self._room)
         self._size = 0
-        self._left = 0
-        """Bytes before the next code byte."""
-        self._zero = False
-        """The run that goes on ends with a zero."""
         self._bad = False
-        self._begun = False
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[bytes]:
         """The contents that this chunk completes."""
         found: list[bytes] = []
         data = bytes(chunk)
-        at = 0
-        while at < len(data):
-            if self._left and data[at]:
-                at += self._take(data, at)
-                continue
-            byte = data[at]
-            at += 1
-            if byte == 0:
-                if self._begun:
-                    self._end(found)
-            else:
-                if self._begun and self._zero:
-                    self._put(b"\0")
-                self._begun = True
-                self._left = byte - 1
-                self._zero = byte <= _RUN
+        at, end = 0, data.find(b"\0")
+        while end >= 0:
+            if at < end:
+                self._put(data[at:end])
+            if self._size or self._bad:
+                self._end(found)
+            at = end + 1
+            end = data.find(b"\0", at)
+        if at < len(data):
+            self._put(data[at:])
         return found
 
-    def _take(self, data: bytes, at: int) -> int:
-        """As much of a run as is here; how many bytes that is."""
-        end = min(at + self._left, len(data))
-        cut = data.find(b"\0", at, end)
-        if cut >= 0:
-            end = cut
-        self._left -= end - at
-        self._put(data[at:end])
-        return end - at
-
-    def _put(self, run: bytes) -> None:
-        end = self._size + len(run)
+    def _put(self, part: bytes) -> None:
+        end = self._size + len(part)
         if end <= len(self._room):
-            self._room[self._size : end] = run
+            self._room[self._size : end] = part
             self._size = end
         else:
             self._bad = True
 
     def _end(self, found: list[bytes]) -> None:
-        size = self._size - CRC_BYTES
-        whole = not self._bad and self._left == 0 and size >= 0
-        if whole and crc32(self._view[:size]) == int.from_bytes(
-            bytes(self._view[size : self._size]), "little"
+        """A zero has come: what was put is a whole frame, or damaged."""
+        size = -1 if self._bad else _decoded(self._room, self._size) - CRC_BYTES
+        if 0 <= size <= self._limit and crc32(self._view[:size]) == int.from_bytes(
+            self._room[size : size + CRC_BYTES], "little"
         ):
             found.append(bytes(self._view[:size]))
         else:
             self.dropped += 1
         self._size = 0
-        self._left = 0
-        self._zero = self._bad = self._begun = False
+        self._bad = False
+
+
+def _decoded(room: bytearray, size: int) -> int:
+    """Take the coding off the first `size` bytes, none of them a zero; how many are left, 0 when they end in a run."""
+    at = end = 0
+    while at < size:
+        code = room[at]
+        after = at + code
+        if after > size:
+            return 0
+        room[end : end + code - 1] = room[at + 1 : after]
+        end += code - 1
+        if code <= _RUN and after < size:
+            room[end] = 0
+            end += 1
+        at = after
+    return end

@@ -91,7 +91,7 @@ class Session:
         self._out = bytearray()
         self._heard = now
         self._hello_due = now
-        self._peer = _Peer(0)
+        self._meet(0)
 
     @property
     def dropped(self) -> int:
@@ -209,7 +209,7 @@ class Session:
         if kind == HELLO:
             self._take_hello(content, now)
             return
-        if not self.up or content[1:3] != self._tag():
+        if not self.up or content[1:3] != self._tag:
             return
         if len(content) < _LEAST_BYTES:
             raise MalformedError("link: cut off")
@@ -239,7 +239,7 @@ class Session:
             return
         if anew:
             self._down()
-            self._peer = _Peer(nonce)
+            self._meet(nonce)
             self._send_hello()
         self._heard = now
         self._peer.window = window
@@ -296,16 +296,17 @@ class Session:
         self._put(head + self._who)
 
     def _send(self, kind: int, body: bytes) -> None:
-        self._put(bytes((kind,)) + self._tag() + body)
+        self._put(bytes((kind,)) + self._tag + body)
 
     def _put(self, content: bytes) -> None:
         made = frame.encode(content)
         if len(self._out) + len(made) <= OUT_LIMIT:
             self._out += made
 
-    def _tag(self) -> bytes:
-        both = self._nonce ^ self._peer.nonce
-        return struct.pack("<H", (both ^ both >> 16) & 0xFFFF)
+    def _meet(self, nonce: int) -> None:
+        self._peer = _Peer(nonce)
+        both = self._nonce ^ nonce
+        self._tag = struct.pack("<H", (both ^ both >> 16) & 0xFFFF)
 
 
 def _fitting(body: bytes) -> bytes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _REMEDIES = {
     Outcome.ROLLED_BACK: "it runs what it ran before",
     Outcome.REFUSED: "nothing was changed",
+    Outcome.UNPATCHED: "nothing was changed",
     Outcome.LOST: "look at its cable and its console, then say it again: an upload goes on",
 }
 

@@ -92,6 +92,17 @@ class Image:
         return hashlib.sha256(self.data).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An image whose bytes are not here, as somebody who is believed describes it."""
+
+    sha256: bytes
+    """Of all its bytes."""
+    board: str
+    version: Version | None
+    """None: its name for itself is none that MCUboot knows; the device compares."""
+
+
 def parse(data: bytes) -> Image:
     """Read and check an image; raises ImageError."""
     if len(data) < HEADER_BYTES:

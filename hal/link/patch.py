@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from firmware.device import patch as format_
 from firmware.device.patch import HEAD_BYTES, PatchError
 from hal.errors import HalError
-from hal.link.image import SIZE_LIMIT, Image
+from hal.link import image
+from hal.link.image import SIZE_LIMIT, Image, Named
 
 __all__ = ["SIZE_LIMIT", "Patch", "PatchFileError", "apply", "make", "parse"]
 
@@ -31,11 +32,16 @@ class Patch:
     result_sha256: bytes
     """Of all bytes of the result."""
 
-    def fits(self, runs: bytes, image: Image, limit: object) -> bool:
-        """Whether a device that runs `runs` and takes patches of `limit` bytes gets to `image` by it."""
-        fits = isinstance(limit, int) and len(self.data) <= limit
-        wanted = image.digest, image.sha256
-        return fits and self.base == runs and (self.result, self.result_sha256) == wanted
+    def unfit(self, runs: bytes, wanted: Image | Named, limit: object) -> str:
+        """Why a device that runs `runs` and takes `limit` bytes does not get to what is wanted by it; or ""."""
+        if not isinstance(limit, int):
+            return "the device takes no patches"
+        if len(self.data) > limit:
+            return f"it has {len(self.data)} bytes, the device takes {limit}"
+        if self.base != runs:
+            return "it is of another image than the one that runs"
+        same = not isinstance(wanted, Image) or self.result == wanted.digest
+        return "" if same and self.result_sha256 == wanted.sha256 else "it makes another image"
 
 
 def parse(data: bytes) -> Patch:
@@ -56,6 +62,12 @@ def apply(patch: Patch, base: bytes) -> bytes:
         return b"".join(bytes(block) for block in work.blocks())
     except PatchError as error:
         raise PatchFileError(str(error)) from None
+
+
+def between(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """The patch from one image to the other, and the digest of its base; ImageError, PatchFileError."""
+    made = make(image.parse(old), image.parse(new))
+    return made.data, made.base
 
 
 def make(old: Image, new: Image) -> Patch:

@@ -37,6 +37,8 @@ class Outcome(Enum):
     """It was not tried."""
     LOST = "lost"
     """The device does not answer; call again when it does."""
+    UNPATCHED = "unpatched"
+    """No patch brought it there, and the image was not given: call again with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ Watcher = Callable[[Phase, int, int], None]
 class Slot:
     """Of a device, as it tells."""
 
+    number: int
     digest: bytes
     version: str
     active: bool
@@ -126,6 +129,7 @@ def slots_of(answer: Mapping[str, object]) -> list[Slot]:
         raise EndedError(Outcome.REFUSED, "images: the device lists none")
     return [
         Slot(
+            number=number if isinstance(number := one.get("slot"), int) else -1,
             digest=as_bytes(one.get("hash")),
             version=str(one.get("version", "")),
             active=one.get("active") is True,

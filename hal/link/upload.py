@@ -9,6 +9,9 @@ keep the image once it runs and answers.
 
 With a patch that fits, the patch is sent instead, and the device makes the image from the one that
 runs: `firmware/device/patches.py`. One that is refused costs little: the whole image is sent then.
+An image that is only named is reached by a patch or not at all. The device says the SHA-256 of what
+lies in its slots, and only a slot of the right one is tried: what a patch says of itself decides
+nothing.
 
 Nothing is done twice: an image that runs is not sent, one that lies in the other slot is only tried,
 and an upload that was cut goes on. So whoever lost a device calls again later.
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from firmware.link import cbor, smp
 from hal.errors import ClosedError, HalError
-from hal.link.image import Image, ImageError, Version
+from hal.link.image import Image, ImageError, Named, Version
 from hal.link.link import Link
 from hal.link.steps import (
     Answer,
@@ -67,10 +70,13 @@ TRIAL_SECONDS = 180
 """From the reset: the device's own judgement takes half a minute, and three tries may end in hangs;
 MCUboot swaps slots for a minute."""
 
+_NOTHING = "the device has neither patch nor image now"
+_MADE = "what it made of the patch is not the image that is wanted"
+
 
 def update(
     link: Link,
-    image: Image,
+    image: Image | Named,
     watcher: Watcher | None = None,
     *,
     downgrade: bool = False,
@@ -101,7 +107,7 @@ def update(
 
 
 def steps(
-    image: Image,
+    image: Image | Named,
     watcher: Watcher | None = None,
     *,
     downgrade: bool = False,
@@ -129,8 +135,12 @@ class _Cargo:
 
 
 class _Update:
-    def __init__(self, image: Image, watcher: Watcher, *, downgrade: bool) -> None:
+    def __init__(self, image: Image | Named, watcher: Watcher, *, downgrade: bool) -> None:
         self._image = image
+        self._digest = image.digest if isinstance(image, Image) else None
+        """By which the device names it; None: no slot is known to hold it."""
+        self._tells = isinstance(image, Image)
+        """Whether it can be known what a patch made."""
         self._watcher = watcher
         self._meant: dict[str, object] = {"downgrade": True} if downgrade else {}
         self.resumed_at = 0
@@ -141,16 +151,15 @@ class _Update:
     def run(self, patch: "Patch | None") -> Generator[Ask | Wait, Answer]:
         state = yield from self._state()
         slots = slots_of(state)
+        yield from self._identify(slots)
         runs = active(slots)
-        if runs is None or runs.digest != self._image.digest:
+        if runs is None or runs.digest != self._digest:
             self._judge(state, runs)
-            here = next((slot for slot in slots if slot.digest == self._image.digest), None)
+            here = next((slot for slot in slots if slot.digest == self._digest), None)
             if here is None and patch is not None:
                 yield from self._patch(patch, runs, state.get("patch"))
             if here is None and not self.patched:
-                first = {"image": 0} | self._meant
-                whole = _Cargo(smp.GROUP_IMAGE, smp.IMAGE_UPLOAD, self._image.data, first)
-                yield from self._send(whole)
+                yield from self._whole()
             if here is None or not here.pending:
                 yield from self._mark()
             yield Ask(smp.WRITE, smp.GROUP_OS, smp.OS_RESET)
@@ -164,7 +173,7 @@ class _Update:
                 Outcome.REFUSED,
                 f"board: the image is for {self._image.board or 'an unnamed one'}, this is {board}",
             )
-        if runs is None or self._meant:
+        if runs is None or self._meant or self._image.version is None:
             return
         try:
             older = self._image.version < Version.parse(runs.version)
@@ -181,8 +190,11 @@ class _Update:
         self, patch: "Patch", runs: Slot | None, limit: object
     ) -> Generator[Ask | Wait, Answer]:
         """Have the image made; `patched` afterwards, or `unpatched` says why not."""
-        if runs is None or not patch.fits(runs.digest, self._image, limit):
-            self.unpatched = "the device takes no such patch, or it is one of other images"
+        if not self._tells:
+            self.unpatched = "the device's firmware does not say what it makes of a patch"
+        else:
+            self.unpatched = patch.unfit(runs.digest if runs else b"", self._image, limit)
+        if self.unpatched:
             return
         try:
             yield from self._send(_Cargo(PATCHES, PATCH, patch.data, {}))
@@ -193,6 +205,22 @@ class _Update:
             self.unpatched, self.resumed_at = str(end), 0
         else:
             self.patched = True
+
+    def _identify(self, slots: list[Slot]) -> Generator[Ask | Wait, Answer]:
+        """Look which slot holds the image that is only named: by SHA-256 of all bytes there."""
+        for slot in slots if self._digest is None else ():
+            where = {"slot": slot.number}
+            answer = yield from self._patiently(Ask(smp.READ, PATCHES, PATCH, where))
+            found = as_bytes(answer.get("sha"))
+            self._tells |= bool(found)
+            if found == self._image.sha256 and slot.digest:
+                self._digest = slot.digest
+
+    def _whole(self) -> Generator[Ask | Wait, Answer]:
+        if not isinstance(self._image, Image):
+            raise EndedError(Outcome.UNPATCHED, self.unpatched or "no slot holds it")
+        first = {"image": 0} | self._meant
+        yield from self._send(_Cargo(smp.GROUP_IMAGE, smp.IMAGE_UPLOAD, self._image.data, first))
 
     def _apply(self) -> Generator[Ask | Wait, Answer]:
         """Until the image is in its slot."""
@@ -206,9 +234,10 @@ class _Update:
             self._watcher(Phase.APPLY, at, total)
             if answer.get("len") == 0:
                 slots = slots_of((yield from self._state()))
-                if any(slot.digest == self._image.digest for slot in slots):
+                yield from self._identify(slots)
+                if any(slot.digest == self._digest for slot in slots):
                     return
-                why = str(answer.get("rsn", "the device has neither patch nor image now"))
+                why = str(answer.get("rsn", _MADE if slots[1:] else _NOTHING))
                 raise EndedError(Outcome.REFUSED, why[:200])
             still = 0 if at > before else still + 1
             before = max(at, before)
@@ -257,7 +286,7 @@ class _Update:
         return max(SMALL_MESSAGE // 2, min(size, MESSAGE_LIMIT))
 
     def _mark(self) -> Generator[Ask | Wait, Answer]:
-        content = {"hash": self._image.digest, "confirm": False} | self._meant
+        content = {"hash": self._digest, "confirm": False} | self._meant
         answer = yield from self._patiently(
             Ask(smp.WRITE, smp.GROUP_IMAGE, smp.IMAGE_STATE, content)
         )
@@ -271,7 +300,7 @@ class _Update:
             if answer is not None and not fault(answer):
                 slots = slots_of(answer)
                 runs = active(slots)
-                if runs is not None and runs.digest == self._image.digest:
+                if runs is not None and runs.digest == self._digest:
                     met = True
                     if runs.confirmed:
                         self._watcher(Phase.TRIAL, TRIAL_SECONDS, TRIAL_SECONDS)
@@ -279,7 +308,7 @@ class _Update:
                     if "trial" not in answer:
                         yield Ask(smp.WRITE, smp.GROUP_IMAGE, smp.IMAGE_STATE, {"confirm": True})
                         continue
-                elif not any(s.pending and s.digest == self._image.digest for s in slots):
+                elif not any(s.pending and s.digest == self._digest for s in slots):
                     raise EndedError(Outcome.ROLLED_BACK, self._why(answer))
             yield Wait()
         state = "it runs and is not confirmed" if met else "it was not heard again"
@@ -289,7 +318,7 @@ class _Update:
         told = answer.get("rollback")
         if isinstance(told, Mapping):
             reason = told.get("reason")  # pyright: ignore[reportUnknownVariableType]
-            if told.get("hash") == self._image.digest and isinstance(reason, str):
+            if told.get("hash") == self._digest and isinstance(reason, str):
                 return reason
         return "the bootloader went back to the earlier image"
 

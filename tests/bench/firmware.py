@@ -15,6 +15,7 @@ from pathlib import Path
 
 from boards.firmware import PROGRAM, firmware
 from firmware.device.config import checked
+from firmware.link import frame, smp
 from firmware.link.smp import READ
 from hal.gpio import Direction, LineConfig
 from hal.i2c import Read, Write
@@ -23,7 +24,7 @@ from qemu.board.programs import Programs, pinned_programs
 from tests.bench.processes import ROOT
 from tests.bench.report import Figure, Report
 from tests.support.lines import Lines
-from tests.support.mcu import CACHE, PATIENCE, mcu
+from tests.support.mcu import CACHE, PATIENCE, Mcu, mcu
 from tests.support.mcu_node import Attached, attached
 
 ROUNDS, ASKED = 5, 400
@@ -39,6 +40,19 @@ REPORTING = {
     }
 }
 STATE_GROUP, STATE = 64, 0
+ECHO = """
+from machine import UART
+line = UART(1)
+left = {asked}
+while True:
+    waiting = line.any()
+    if waiting:
+        left -= len(line.read(waiting))
+        if left == 0:
+            line.write(b"x" * {answered})
+            left = {asked}
+"""
+"""The peer: as many bytes there and back as a request has, and nothing done with them."""
 
 
 class Firmware:
@@ -55,6 +69,8 @@ class Firmware:
             self._boots(report, programs, flash)
             with mcu(programs, flash) as chip, attached("chip", chip) as node:
                 self._round_trips(report, node)
+            with mcu(programs, flash) as chip:
+                self._bare(report, chip)
             with (
                 mcu(programs, flash) as chip,
                 attached("chip", chip, checked(REPORTING)) as node,
@@ -110,6 +126,26 @@ class Firmware:
                 self._add(report, f"{what}, round trip p50", "ms", tuple(p50), target)
                 self._add(report, f"{what}, round trip p99", "ms", tuple(p99))
 
+    def _bare(self, report: Report, chip: Mcu) -> None:
+        """What the emulator and MicroPython take by themselves; QEMU moves each byte on its own."""
+        asked, answered = _bytes(READ, {}), _bytes(smp.answer(READ), {"t": 1 << 31})
+        chip.start(ECHO.format(asked=asked, answered=answered))
+        chip.overhear()
+
+        def ask() -> None:
+            chip.link.sendall(bytes(asked))
+            left = answered
+            while left:
+                left -= len(chip.link.recv(left))
+
+        p50 = [statistics.median(_timed(ask) for _ in range(ASKED)) for _ in range(ROUNDS)]
+        name = f"a bare loop, {asked} bytes there and {answered} back, p50"
+        self._add(report, name, "ms", tuple(p50))
+        request = report.find("a request, round trip p50")
+        if request is not None:
+            each = tuple(ours / bare for ours, bare in zip(request.values, p50, strict=True))
+            self._add(report, "a request, as a multiple of the bare loop", "x", each)
+
     def _reports(self, report: Report, node: Attached, flash: Path) -> None:
         """As many as there is room for: sixteen properties that change fifty times a second."""
         for _ in REPORTING["properties"]:
@@ -129,6 +165,12 @@ class Firmware:
                 found += 1
         except queue.Empty:
             self._add(report, "reports of properties", "1/s", (found / SECONDS,))
+
+
+def _bytes(operation: int, content: dict[str, object]) -> int:
+    """Of a request for the clock, or of its answer, as frames."""
+    link = bytes(3)  # kind and tag
+    return len(frame.encode(link + smp.encode(operation, GROUP, CLOCK, 1, content)))
 
 
 def _timed(ask: Callable[[], object]) -> float:

@@ -10,8 +10,8 @@ from tests.support.system import ROOT
 
 @pytest.mark.parametrize("trial", all_trials(), ids=lambda trial: trial.claim)
 def test_a_removal_fits_its_file_and_names_a_test(trial: Trial):
-    text = removed(trial, (ROOT / trial.file).read_text())
+    without = removed(trial, (ROOT / trial.file).read_text())
     if trial.file.endswith(".py"):
-        ast.parse(text)
+        ast.parse(without)
     file, _, name = trial.test.partition("::")
     assert f"def {name}(" in (ROOT / file).read_text()

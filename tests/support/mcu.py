@@ -4,6 +4,7 @@ import select
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,6 +180,26 @@ def mcu(
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def console_drained(console: socket.socket) -> Iterator[None]:
+    """Take what it says there, for whoever leaves it on for long: after some 280 characters that nobody
+    reads, an emulated line stands still, and with it a bootloader that speaks on it."""
+    over = threading.Event()
+
+    def drain() -> None:
+        while not over.is_set():
+            if select.select([console], [], [], 0.1)[0] and not console.recv(4096):
+                return
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def door(path: Path) -> socket.socket:

@@ -22,31 +22,37 @@ from tests.support.mcu import CACHE
 VARIANTS = Path(__file__).parent / "mcu_variants"
 CHANGED = 5000
 _STACK = 0x20010000
-_AT = LOAD_ADDRESSES["mps2"]
-_BRANCH_TO_ITSELF, _UNDEFINED = 0xE7FE, 0xDE00
+_BRANCH_TO_ITSELF, _UNDEFINED = (0xE7FE,), (0xDE00,)
+_WAIT_FOR_EVER = (0xBF30, 0xE7FD)
 
 
-def made() -> Path:
+def made(port: str = "mps2") -> Path:
     """Folder of what the build leaves."""
-    return firmware("mps2", CACHE, print).parent
+    return firmware(port, CACHE, print).parent
 
 
-def shipped() -> Image:
-    return parse((made() / IMAGE).read_bytes())
+def shipped(port: str = "mps2") -> Image:
+    return parse((made(port) / IMAGE).read_bytes())
 
 
-def good(version: str) -> Image:
-    return parse(wrapped("mps2", shipped().program, version))
+def good(version: str, port: str = "mps2") -> Image:
+    return parse(wrapped(port, shipped(port).program, version))
 
 
-def changed(version: str) -> Image:
-    """A good one, with CHANGED bytes after its program that nobody could guess; it zeroes them."""
-    return parse(wrapped("mps2", shipped().program + Random(version).randbytes(CHANGED), version))
+def changed(version: str, port: str = "mps2") -> Image:
+    """A good one, with CHANGED bytes after its program that nobody could guess; it never reads them."""
+    more = Random(version).randbytes(CHANGED)
+    return parse(wrapped(port, shipped(port).program + more, version))
 
 
 def hanging(version: str, board: str = "mps2") -> Image:
     """Its first instruction never ends."""
     return _short(_BRANCH_TO_ITSELF, version, board)
+
+
+def waiting(version: str, board: str) -> Image:
+    """It hangs, too, and lets an emulator rest meanwhile."""
+    return _short(_WAIT_FOR_EVER, version, board)
 
 
 def crashing(version: str) -> Image:
@@ -59,9 +65,11 @@ def variant(name: str, version: str) -> Image:
     return parse(wrapped("mps2", (_variants() / name).read_bytes(), version))
 
 
-def _short(instruction: int, version: str, board: str = "mps2") -> Image:
-    program = struct.pack("<II4H", _STACK, _AT + 9, *([instruction] * 4))
-    return parse(mcuboot.image(program, version=version, board=board, load_address=_AT))
+def _short(instructions: tuple[int, ...], version: str, board: str = "mps2") -> Image:
+    at = LOAD_ADDRESSES[board]
+    code = instructions * 4
+    program = struct.pack(f"<II{len(code)}H", _STACK, at + 9, *code)
+    return parse(mcuboot.image(program, version=version, board=board, load_address=at))
 
 
 @cache

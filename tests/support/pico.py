@@ -5,23 +5,31 @@ rp2040js is npm's, pinned by integrity in `rp2040/package-lock.json` and install
 
 import hashlib
 import json
+import os
+import pty
+import select
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
+import tty as ttys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from boards import uf2
 from boards.firmware import firmware
 from boards.image.tools import need
 from boards.micropython import locked
+from tests.support.boot_core import FLASH, SECTOR, Chip
 from tests.support.mcu import CACHE, Prompt, door
 from tests.support.system import ROOT
 
 SOURCE = ROOT / "tests/support/rp2040"
 UNIQUE = "e660583883724a31"
+FLASH_BYTES = 2 << 20
 PATIENCE = 120.0
 """Seconds for an event; the emulator takes some for what the chip does in one."""
 
@@ -40,7 +48,7 @@ class Pico:
         self._events: list[str] = []
 
     def wait_for(self, event: str) -> None:
-        """Return when it has happened: "usb" (a computer has taken it into use), "reset", "bootloader"."""
+        """Return when it has happened: "usb" (a computer has taken it into use), "reset", "bootloader", "dark"."""
         while event not in self._events:
             self._heard()
         self._events.remove(event)
@@ -95,9 +103,18 @@ class Pico:
 
 
 @contextmanager
-def pico(flash: Path, *, unique: str = UNIQUE, uf2: Path | None = None) -> Iterator[Pico]:
-    """One that was just plugged in; leaving it pulls the plug. `flash` is made when it is not there."""
-    uf2 = uf2 or firmware("pico", CACHE, print)
+def pico(
+    flash: Path,
+    *,
+    unique: str = UNIQUE,
+    drive: Path | None = None,
+    cut: tuple[int, int] | None = None,
+) -> Iterator[Pico]:
+    """One that was just plugged in; leaving it pulls the plug. `flash` is made when it is not there.
+
+    `cut`: the write to flash in which its power goes, and the bytes of it that are done; "dark" then.
+    """
+    drive = drive or firmware("pico", CACHE, print)
     emulator = _emulator()
     with (
         tempfile.TemporaryDirectory(prefix="pico-") as place,
@@ -106,7 +123,8 @@ def pico(flash: Path, *, unique: str = UNIQUE, uf2: Path | None = None) -> Itera
         door(Path(place) / "control") as control,
     ):
         process = subprocess.Popen(
-            ["node", emulator, uf2, flash, unique, place], stdin=subprocess.DEVNULL
+            ["node", emulator, drive, flash, unique, place, *map(str, cut or ())],
+            stdin=subprocess.DEVNULL,
         )
         try:
             with (
@@ -119,6 +137,55 @@ def pico(flash: Path, *, unique: str = UNIQUE, uf2: Path | None = None) -> Itera
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def tty(line: socket.socket) -> Iterator[str]:
+    """A terminal that leads to a socket."""
+    ours, theirs = pty.openpty()
+    ttys.setraw(theirs)
+    ended = threading.Event()
+
+    def carry() -> None:
+        while not ended.is_set():
+            for ready in select.select([ours, line], [], [], 0.05)[0]:
+                if ready is line:
+                    os.write(ours, line.recv(4096))
+                else:
+                    line.sendall(os.read(ours, 4096))
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        ended.set()
+        carrier.join()
+        os.close(ours)
+        os.close(theirs)
+
+
+def burnt(flash: bytes, uf2_file: bytes) -> bytes:
+    """Flash as the Pico's drive leaves it: the sectors that a UF2 file has are erased and written."""
+    made = bytearray(flash)
+    erased: set[int] = set()
+    for at in range(0, len(uf2_file), uf2.BLOCK):
+        to = int.from_bytes(uf2_file[at + 12 : at + 16], "little") - uf2.RP2040_FLASH
+        sector = to // SECTOR * SECTOR
+        if sector not in erased:
+            erased.add(sector)
+            made[sector : sector + SECTOR] = b"\xff" * SECTOR
+        made[to : to + uf2.PAYLOAD] = uf2_file[at + 32 : at + 32 + uf2.PAYLOAD]
+    return bytes(made)
+
+
+def flashed(flash: Path) -> Path:
+    """One that was flashed with the firmware and started once, by the bootloader's core on this machine."""
+    drive = firmware("pico", CACHE, print).read_bytes()
+    chip = Chip(burnt(b"\xff" * FLASH, drive), "pico")
+    assert chip.place(chip.start())
+    flash.write_bytes(chip.flash[:FLASH_BYTES])
+    return flash
 
 
 def _emulator() -> Path:

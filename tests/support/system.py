@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_KEYS = {"SKERRY_KEYS": "/nonexistent"}
 """Whoever runs the tests may have keys; no test uses them."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
-DEADLINE = 30.0
-"""Seconds a condition may take on a slow machine; a test that reaches it has failed."""
+DEADLINE = 60.0
+"""Seconds a condition may take on a slow machine; a test that reaches it has failed. A disk that takes
+in another test's image keeps a commit waiting for many of them."""
 
 
 def skerry(
@@ -87,6 +88,7 @@ class Process:
             text=True,
             env=os.environ | NO_KEYS | more,
         )
+        self.verb = args[0]
         self.lines: deque[str] = deque(maxlen=500)
         self._grown = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -154,9 +156,12 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
         if self.alive or self._process.stdin is not None:
             self.terminate()
+        if failed is not None:
+            said = "\n  ".join([f"what `skerry {self.verb}` ({self.pid}) said last:", *self.lines])
+            sys.stderr.write(said + "\n")
 
 
 class Cloud(Process):

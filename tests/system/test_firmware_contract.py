@@ -10,7 +10,7 @@ from firmware.link.smp import READ
 from hal.board import Board
 from hal.link.answers import CLOCK, GROUP
 from qemu.board import Programs
-from tests.contract import test_contract_gpio, test_contract_i2c
+from tests.contract.hal import test_contract_gpio, test_contract_i2c
 from tests.support.lines import Lines
 from tests.support.mcu import mcu
 from tests.support.mcu_node import Attached, attached

@@ -17,7 +17,7 @@ from tests.support.faulty_disk import AVAILABLE, Fault, faulty_disk
 from tests.support.system import skerry, until
 from tests.support.uf2_drive import INFO, Uf2Drive
 
-FIRMWARE = pack(bytes(range(256)) * 1200, RP2040_FLASH, FAMILIES["rp2040"])
+FIRMWARE = pack({RP2040_FLASH: bytes(range(256)) * 1200}, FAMILIES["rp2040"])
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_firmware_for_another_part_is_refused_and_nothing_written(
     drive: Uf2Drive, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.uf2"
-    other.write_bytes(pack(bytes(1000), RP2040_FLASH, FAMILIES["rp2350-arm-s"]))
+    other.write_bytes(pack({RP2040_FLASH: bytes(1000)}, FAMILIES["rp2350-arm-s"]))
     done = flashed(other, "--drive", str(tmp_path / "drive"))
     assert done.returncode == 1
     assert "RPI-RP2 runs firmware for rp2040, and this is for rp2350-arm-s" in done.stderr

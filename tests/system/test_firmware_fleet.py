@@ -1,7 +1,6 @@
 """Firmware from the cloud: real cloud, real agents, emulated microcontrollers at serial ports."""
 
 import socket
-import struct
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,15 +14,16 @@ import pytest
 from msgspec import structs
 
 from boards import mcuboot
-from boards.firmware import IMAGE, LOAD_ADDRESSES, firmware, wrapped
+from boards.firmware import IMAGE, firmware, wrapped
 from cloud.client.api import Client
 from cloud.client.firmware import load
 from cloud.client.registry import Reference, firmware_artifact, push
 from cloud.client.signing import firmware_statement, sign
 from hal.link.image import parse
 from qemu.board import Programs
+from tests.support import mcu_images as images
 from tests.support.cable import Cable
-from tests.support.mcu import CACHE, mcu
+from tests.support.mcu import CACHE, console_drained, mcu
 from tests.support.system import Agent, Cloud, objects, skerry, skerry_json, until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -58,8 +58,17 @@ def damaged(version: str) -> bytes:
 
 def hanging(version: str) -> bytes:
     """Its first instruction never ends."""
-    program = struct.pack("<II4H", 0x20010000, LOAD_ADDRESSES["mps2"] + 9, *[0xE7FE] * 4)
-    return wrapped("mps2", program, version)
+    return images.hanging(version).data
+
+
+def crashing(version: str) -> bytes:
+    """Its first instruction is none."""
+    return images.crashing(version).data
+
+
+def changed(version: str) -> bytes:
+    """What is built, with some thousand bytes that nobody could guess."""
+    return images.changed(version).data
 
 
 @dataclass
@@ -74,6 +83,10 @@ class Farm:
     board: Path
     far: socket.socket
     """What the cable leads to."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the node's agent has fetched these bytes."""
+        return (self.barn.state / "modules" / digest.replace(":", "-")).exists()
 
     def image(self, data: bytes) -> Path:
         path = self.folder / "image.bin"
@@ -148,6 +161,7 @@ def farm_at(folder: Path, programs: Programs) -> Iterator[Farm]:
     with ExitStack() as stack:
         cloud = stack.enter_context(Cloud(folder / "cloud"))
         chip = stack.enter_context(mcu(programs, folder / "flash"))
+        stack.enter_context(console_drained(chip.socket))
         stack.enter_context(cable)
         cable.plug(chip.link)
         barn = stack.enter_context(agent(cloud, folder / "barn", board, keys))
@@ -228,13 +242,23 @@ def test_a_signed_image_is_rolled_out_tried_and_seen_in_the_cloud(farm: Farm):
     assert "valve   1/1" in skerry("get", "firmware", cloud=farm.cloud.url).stdout
 
 
-def test_an_image_that_hangs_is_rolled_back_with_the_reason_and_not_tried_again(farm: Farm):
-    said = farm.refused(farm.image(hanging("0.3.0")))
-    assert "barn: RolledBack: it hung: the watchdog ended it" in said
+@pytest.mark.parametrize(
+    ("made", "version", "reason"),
+    [
+        (hanging, "0.3.0", "it hung: the watchdog ended it"),
+        (crashing, "0.3.1", "it crashed"),
+    ],
+    ids=["hangs", "crashes"],
+)
+def test_an_image_that_does_not_live_is_rolled_back_with_the_reason_and_not_tried_again(
+    farm: Farm, made: Callable[[str], bytes], version: str, reason: str
+):
+    said = farm.refused(farm.image(made(version)))
+    assert f"barn: RolledBack: {reason}" in said
     assert farm.instance()["spec"]["failed"]["reason"] == "RolledBack"
-    chip = until(lambda: farm.chip()["lastRollback"] and farm.chip(), "the node says so", PATIENCE)
-    assert chip["lastRollback"] == "0.3.0: it hung: the watchdog ended it"
-    assert "it hung" in skerry("describe", "firmware", "valve", cloud=farm.cloud.url).stdout
+    told = f"{version}: {reason}"
+    until(lambda: farm.chip()["lastRollback"] == told, f"the node says {told}", PATIENCE)
+    assert reason in skerry("describe", "firmware", "valve", cloud=farm.cloud.url).stdout
 
 
 def test_what_nobody_signed_is_refused_before_a_byte_of_it_is_fetched(farm: Farm):
@@ -275,12 +299,43 @@ def test_a_damaged_image_is_refused(farm: Farm):
     assert "ImageInvalid: image: damaged" in said
 
 
+def test_a_patch_is_fetched_and_sent_instead_of_the_image(farm: Farm):
+    image = changed("0.2.1")
+    farm.deploy(farm.image(image), "--from", "0.2.0")
+    farm.runs("0.2.1")
+    instance = farm.instance()
+    desired, status = instance["spec"]["desired"], instance["status"]
+    (patch,) = desired["patches"]
+    assert (status["patched"], status["unpatched"]) == (True, "")
+    assert status["fetched"] == patch["size"]
+    assert patch["size"] <= status["sent"] < len(image) / 10
+    assert farm.has(patch["digest"])
+    assert not farm.has(desired["image"]["digest"]), "nobody fetched it"
+    wide = skerry("get", "firmwareinstances", "-w", cloud=farm.cloud.url).stdout
+    assert f"{status['sent']} by patch" in wide
+
+
+def test_a_patch_of_an_image_that_does_not_run_is_left_and_the_image_comes_whole(farm: Farm):
+    path = farm.folder / "other.bin"
+    path.write_bytes(good("0.1.9"))
+    image = good("0.2.2")
+    farm.deploy(farm.image(image), "--from", str(path))
+    farm.runs("0.2.2")
+    instance = farm.instance()
+    status, patch = instance["status"], instance["spec"]["desired"]["patches"][0]
+    runs = parse(changed("0.2.1")).digest.hex()
+    assert status["unpatched"] == f"no patch is of the image that runs, sha256:{runs}"
+    assert (status["patched"], status["fetched"]) == (False, len(image))
+    assert status["sent"] >= len(image)
+    assert not farm.has(patch["digest"]), "it was not even fetched"
+
+
 def test_an_older_version_is_refused_until_somebody_signs_the_permission(farm: Farm):
-    older = farm.image(good("0.1.5"))
-    assert "VersionRollback: version 0.1.5 of skerry-mps2 is older than 0.2.0" in farm.refused(
-        older
-    )
-    farm.deploy(older, "--downgrade-from", "0.2.0")
-    farm.runs("0.1.5")
-    farm.deploy(farm.image(good("0.2.0")))
+    """The way back is a patch, too."""
+    older = farm.image(good("0.2.0"))
+    said = farm.deploy(older, "--from", "0.2.2", check=False)
+    assert "VersionRollback: version 0.2.0 of skerry-mps2 is older than 0.2.2" in said
+    farm.runs("0.2.2")
+    farm.deploy(older, "--from", "0.2.2", "--downgrade-from", "0.2.2")
     farm.runs("0.2.0")
+    assert farm.instance()["status"]["patched"]

@@ -1,20 +1,17 @@
 """Updates of the emulated microcontroller over its link: kept, refused, rolled back, resumed."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hal.link.image import Image
-from hal.link.link import Identity, Link
 from hal.link.upload import Outcome, Phase, update
 from qemu.board import Programs
 from tests.support import mcu_images as images
 from tests.support.boot_core import SECTOR
 from tests.support.mcu import FLASH_BYTES, SLOTS_AT, mcu
-from tests.support.mcu_update import node, programmed
+from tests.support.mcu_update import Unjudged, node, programmed
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -96,34 +93,6 @@ def test_an_image_that_is_not_fit_is_rolled_back_and_the_node_hears_why(
             "version": "0.2.0",
             "hash": image.digest,
         }
-
-
-class Unjudged:
-    """A link that hides what the node would judge an image by, so that the device has to."""
-
-    name = "probe"
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    @property
-    def identity(self) -> Identity | None:
-        return self._link.identity
-
-    def request(
-        self,
-        operation: int,
-        group: int,
-        command: int,
-        content: Mapping[str, object],
-        timeout: float = 60.0,
-    ) -> dict[Any, Any]:
-        answer = self._link.request(operation, group, command, content, timeout)
-        answer.pop("board", None)
-        listed: Any = answer.get("images", [])
-        for one in listed:
-            one.pop("version")
-        return answer
 
 
 def test_what_is_damaged_for_another_board_or_older_is_refused_with_a_reason(

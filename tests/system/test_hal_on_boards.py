@@ -29,7 +29,7 @@ from tests.support.bench_host import PORT, serving
 from tests.support.guest_python import SITE, SUITE, guest_python
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.timeout(600)]
-OURS = ("hal", "tests/contract", "tests/support/bench.py")
+OURS = ("hal", "tests/contract/hal", "tests/support/bench.py")
 SUITE_S = 240.0
 PYTHON = ("env", f"PYTHONPATH=/{SITE}:/{SUITE}", "python3.11")
 DISCOVER = """
@@ -91,7 +91,7 @@ def test_the_kernel_keeps_the_contract_of_gpio_with_edges(
     fittings = Fittings(memory_mb=512, ports=(PORT,))
     wired = Wiring(port="/dev/ttyS0", chip="/dev/gpiochip0", line=5)
     with booted(QUICK, board_cache, board_programs, fittings) as board:
-        report(run_suite(board, wired, "tests/contract"), subtests)
+        report(run_suite(board, wired, "tests/contract/hal"), subtests)
 
 
 def test_a_raspberry_pi_keeps_the_contracts_and_its_hardware_is_found_by_name(
@@ -102,6 +102,6 @@ def test_a_raspberry_pi_keeps_the_contracts_and_its_hardware_is_found_by_name(
     )
     wired = Wiring(port="/dev/ttyS1", chip="pinctrl-bcm2835", line=17, bus="/dev/i2c-1")
     with booted(RASPI3B, board_cache, board_programs, fittings) as board:
-        report(run_suite(board, wired, "tests/contract", "-k", "linux and not edge"), subtests)
+        report(run_suite(board, wired, "tests/contract/hal", "-k", "linux and not edge"), subtests)
         found = board.check(shlex.join([*PYTHON, "-c", DISCOVER.strip().replace("\n", "; ")]))
     assert found == "17 True ttyAMA0 ttyS1"

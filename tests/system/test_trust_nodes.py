@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cloud.pki.enrolment import Policy
-from edge.fetch import ArtifactCache, FetchError
+from edge.fetch import ArtifactCache, FetchError, LastingError
 from edge.identity import enrol
 from edge.identity.keeper import Keeper
 from edge.net.errors import StatusError
@@ -264,12 +264,16 @@ def test_a_node_fetches_the_artifacts_of_its_own_apps_and_no_others(
         fetch(foreign, tmp_path / "cache-2")
 
 
-def test_a_node_fetches_the_images_of_its_own_microcontrollers(cloud: TrustCloud, tmp_path: Path):
+def test_a_node_fetches_the_images_and_patches_of_its_own_microcontrollers(
+    cloud: TrustCloud, tmp_path: Path
+):
     mine = cloud.joined(tmp_path / "wired", "wired")
-    image = b"an image"
+    image, patch = b"an image", b"a patch"
     digest = digest_of(image)
-    pushed = cloud.operator.post(f"/v2/valve/blobs/uploads/?digest={digest}", content=image)
-    assert pushed.status_code == 201, pushed.text
+    for blob in (image, patch):
+        where = f"/v2/valve/blobs/uploads/?digest={digest_of(blob)}"
+        pushed = cloud.operator.post(where, content=blob)
+        assert pushed.status_code == 201, pushed.text
     manifest = {"name": "valve", "version": "1.0.0", "board": "mps2", "digest": digest, "size": 8}
     body = {
         "apiVersion": "skerry.dev/v1alpha1",
@@ -281,6 +285,7 @@ def test_a_node_fetches_the_images_of_its_own_microcontrollers(cloud: TrustCloud
             "desired": {
                 "manifest": manifest,
                 "image": {"repository": "valve", "digest": digest, "size": 8},
+                "patches": [{"base": digest, "digest": digest_of(patch), "size": 7}],
             },
         },
     }
@@ -290,6 +295,12 @@ def test_a_node_fetches_the_images_of_its_own_microcontrollers(cloud: TrustCloud
     cache = ArtifactCache(tmp_path / "cache", 1 << 20, tls=mine.tls)
     module = Module(repository="valve", digest=digest, size=8)
     assert run(cache.fetch(cloud.url, module)).read_bytes() == image
+    module = Module(repository="valve", digest=digest_of(patch), size=7)
+    assert run(cache.fetch(cloud.url, module)).read_bytes() == patch
+    other = cloud.joined(tmp_path / "bare", "bare")
+    theirs = ArtifactCache(tmp_path / "theirs", 1 << 20, tls=other.tls)
+    with pytest.raises(LastingError, match="403"):
+        run(theirs.fetch(cloud.url, module))
 
 
 @pytest.mark.parametrize(

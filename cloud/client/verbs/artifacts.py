@@ -74,6 +74,7 @@ def _firmware(verbs: "Verbs") -> None:
     where = "cloud.client.firmware"
     push = does.verb("push", f"{where}:push_firmware", "push a firmware image to the registry")
     push.add_argument("image", type=Path, help="as `skerry firmware build` makes it")
+    _patched(verbs, push)
     _described(push)
     push.add_argument("--tag", help="the image's version by default")
     _signing(verbs, push)
@@ -89,10 +90,24 @@ def _firmware(verbs: "Verbs") -> None:
         metavar="NAME",
         help="the nodes' name for the microcontroller; the only one of the image's board if absent",
     )
+    _patched(verbs, deploy)
     _described(deploy, name="--image-name")
     _signing(verbs, deploy)
     _waiting(deploy, 900.0)
     verbs.cloud(deploy)
+
+
+def _patched(verbs: "Verbs", verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--from",
+        dest="base",
+        action="append",
+        default=[],
+        metavar="OLD",
+        help="an image that microcontrollers run: those get a patch from it; a file, a tag, or "
+        "REPOSITORY:TAG; up to 4 times",
+    )
+    verb.set_defaults(make_patch=verbs.make_patch)
 
 
 def _described(verb: argparse.ArgumentParser, name: str = "--name") -> None:

@@ -8,7 +8,7 @@
 
 const uint32_t nor_bytes = FLASH_BYTES;
 const machine_t machine = {
-    .board = "mps2",
+    .board = BOARD,
     .load = PROGRAM_AT,
     .limit = PROGRAM_LIMIT,
     .ram_begin = RAM_BEGIN,

@@ -7,6 +7,7 @@
 #define REG(address) (*(volatile uint32_t *)(address))
 #define CLOCK_HZ (25000000u)
 
+#define BOARD "mps2"
 // Programs are copied here; the bootloader lies below.
 #define PROGRAM_AT (0x00010000u)
 #define PROGRAM_LIMIT (0x001F0000u)

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "../boot.h"
-#include "../map.h"
 #include "../nor.h"
 #include "machine.h"
+#include "map.h"
 
 // For a start on trial: Python runs, and arms its own, a tenth of a second after the jump.
 #define GUARD_MS (4000u)
@@ -74,7 +74,7 @@ static void start(void) {
             __asm volatile ("wfi");
         }
     }
-    const image_t *image = &boot.slots[boot.slot].image;
+    const image_t *image = &boot.image;
     say(boot.installed ? "boot: installed " : "boot: ");
     say_number(image->version.major);
     say(".");

@@ -1,7 +1,7 @@
 // mps2.Flash(): the part of flash that holds the file system, as a block device.
 #include <string.h>
 
-#include "../../boot/map.h"
+#include "map.h"
 #include "../../boot/nor.h"
 #include "extmod/vfs.h"
 #include "py/mperrno.h"

@@ -1,6 +1,8 @@
 // What this board is, for MicroPython's port `rp2`.
+#include "map.h"
+
 #define MICROPY_HW_BOARD_NAME "Raspberry Pi Pico with Skerry"
-#define MICROPY_HW_FLASH_STORAGE_BYTES (1024 * 1024)
+#define MICROPY_HW_FLASH_STORAGE_BYTES (MAP_FILES_BYTES)
 // Interfaces are declared in usblink.c, once and for all.
 #define MICROPY_HW_ENABLE_USB_RUNTIME_DEVICE (0)
 #define MICROPY_HW_USB_MANUFACTURER_STRING "Skerry"

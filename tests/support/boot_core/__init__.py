@@ -1,7 +1,8 @@
 """The bootloader's core, compiled for this machine: the same C that runs on the microcontroller.
 
 `Chip` is one with flash in memory: it can be started, and its power cut at any write. `Slots` is what
-the firmware's module `slots` is on a port, so `firmware.device.update` runs on it unchanged.
+the firmware's module `slots` is on a port, so `firmware.device.update` runs on it unchanged. A `part` is
+the port whose map of flash and whose programs it has.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ from enum import IntEnum
 from functools import cache
 from pathlib import Path
 
+from boards.firmware import flash_map
 from boards.image.tools import need
 from boards.micropython import locked
 from tests.support.system import ROOT
@@ -20,11 +22,11 @@ from tests.support.system import ROOT
 HERE = Path(__file__).parent
 BOOT = ROOT / "firmware/boot"
 SECTOR = 4096
-SLOT_BYTES = 1 << 20
-IMAGE_BYTES = SLOT_BYTES - SECTOR
-SLOTS_AT = 2 << 20
 FLASH = 4 << 20
+"""Bytes of either part's that are looked at."""
 NOBODY = 0xFF
+_MPS2 = flash_map("mps2")
+SLOTS_AT, SLOT_BYTES = _MPS2["MAP_SLOTS"], _MPS2["MAP_SLOT_BYTES"]
 
 
 class Cause(IntEnum):
@@ -81,48 +83,47 @@ class State(ctypes.Structure):
     )
 
 
-class Slot(ctypes.Structure):
-    _fields_ = (("fault", ctypes.c_int), ("image", Image))
-
-
 class Boot(ctypes.Structure):
     _fields_ = (
         ("state", State),
-        ("slots", Slot * 2),
         ("slot", ctypes.c_int),
+        ("image", Image),
         ("guarded", ctypes.c_bool),
         ("installed", ctypes.c_bool),
     )
 
 
 @cache
-def library() -> ctypes.CDLL:
+def library(part: str = "mps2") -> ctypes.CDLL:
     """Compiled once for the same source; warnings are errors, and so is undefined behaviour."""
-    sources = [*sorted(BOOT.glob("*.[ch]")), HERE / "nor_host.c"]
+    of_part = [BOOT / part / "machine.h", BOOT / part / "map.h"]
+    sources = [*sorted(BOOT.glob("*.[ch]")), *of_part, HERE / "nor_host.c"]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
     made = ROOT / ".cache/boards/boot-core" / f"{digest[:24]}.so"
     made.parent.mkdir(parents=True, exist_ok=True)
     with locked(made.parent):
         if not made.is_file():
             need({"gcc": "gcc"}, print)
-            part = made.with_suffix(f".{os.getpid()}")
+            fresh = made.with_suffix(f".{os.getpid()}")
             command = ["gcc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
             command += ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-            command += [f"-I{BOOT}", "-o", str(part)]
+            command += [f"-I{BOOT}", f"-I{BOOT / part}", "-o", str(fresh)]
             command += [str(file) for file in sources if file.suffix == ".c"]
             subprocess.run(command, check=True)
-            part.rename(made)
+            fresh.rename(made)
     return ctypes.CDLL(str(made))
 
 
 class Chip:
-    """One at a time: the core's flash is a global of it."""
+    """One of a part at a time: the core's flash is a global of it."""
 
-    def __init__(self, flash: bytes | None = None) -> None:
-        self._core = library()
-        self._flash = (ctypes.c_uint8 * FLASH).in_dll(self._core, "host_flash")
+    def __init__(self, flash: bytes | None = None, part: str = "mps2") -> None:
+        self.core = library(part)
+        self.map = flash_map(part)
+        self._flash = (ctypes.c_uint8 * FLASH).in_dll(self.core, "host_flash")
         self.restore(flash if flash is not None else bytes(FLASH))
         self.started = 0
+        self.wear(None)
 
     @property
     def flash(self) -> bytes:
@@ -135,52 +136,64 @@ class Chip:
 
     def power(self, writes: int | None, torn: int = 0) -> None:
         """Have the power go after `torn` bytes of that write from now on; None: it stays."""
-        ctypes.c_long.in_dll(self._core, "host_left").value = -1 if writes is None else writes
-        ctypes.c_uint32.in_dll(self._core, "host_torn").value = torn
+        ctypes.c_long.in_dll(self.core, "host_left").value = -1 if writes is None else writes
+        ctypes.c_uint32.in_dll(self.core, "host_torn").value = torn
 
     @property
     def writes(self) -> int:
         """All so far, those without power included."""
-        return ctypes.c_long.in_dll(self._core, "host_writes").value
+        return ctypes.c_long.in_dll(self.core, "host_writes").value
 
     def put(self, slot: int, data: bytes) -> None:
         """An image into a slot, by a programmer."""
         whole = bytearray(self.flash)
-        at = SLOTS_AT + slot * SLOT_BYTES
-        whole[at : at + SLOT_BYTES] = data.ljust(SLOT_BYTES, b"\xff")
+        size = self.map["MAP_SLOT_BYTES"]
+        at = self.map["MAP_SLOTS"] + slot * size
+        whole[at : at + size] = data.ljust(size, b"\xff")
         self.restore(bytes(whole))
 
     def start(self, cause: Cause = Cause.POWER, first: bytes = b"") -> Boot:
         """What the bootloader decides."""
         boot = Boot()
-        self._core.boot_decide(ctypes.byref(boot), int(cause), first or None, len(first))
+        self.core.boot_decide(ctypes.byref(boot), int(cause), first or None, len(first))
         if boot.slot >= 0:
             self.started = boot.slot
         return boot
 
+    def place(self, boot: Boot) -> bool:
+        """Have what was decided where it is run, on a part that executes from flash."""
+        self.core.boot_place.restype = ctypes.c_bool
+        placed: bool = self.core.boot_place(ctypes.byref(boot))
+        return placed
+
+    def wear(self, at: int | None) -> None:
+        """Have the sector at an address hold nothing any more; None: all do."""
+        ctypes.c_long.in_dll(self.core, "host_worn").value = -1 if at is None else at
+
     @property
     def started(self) -> int:
         """The slot."""
-        return ctypes.c_uint.in_dll(self._core, "host_started").value
+        return ctypes.c_uint.in_dll(self.core, "host_started").value
 
     @started.setter
     def started(self, slot: int) -> None:
-        ctypes.c_uint.in_dll(self._core, "host_started").value = slot
+        ctypes.c_uint.in_dll(self.core, "host_started").value = slot
 
     def state(self) -> State:
         state = State()
-        self._core.state_load(ctypes.byref(state))
+        self.core.state_load(ctypes.byref(state))
         return state
 
 
 class Slots:
-    """As `firmware/ports/mps2/port_slots.c` has it, on a `Chip`."""
+    """As `firmware/ports/shared/port_slots.c` has it, on a `Chip`."""
 
-    BYTES, SECTOR = IMAGE_BYTES, SECTOR
+    SECTOR = SECTOR
 
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
-        self._core = library()
+        self._core = chip.core
+        self.BYTES = chip.map["MAP_SLOT_BYTES"] - SECTOR
 
     def state(self) -> tuple[int, int, int, bool, int, int, str, bytes]:
         state = self._chip.state()
@@ -198,11 +211,11 @@ class Slots:
 
     def image(self, slot: int) -> tuple[int, str, bytes]:
         image = Image()
-        fault = self._core.slots_image(slot, ctypes.byref(image))
+        fault = self._core.slots_told(slot, ctypes.byref(image))
         return fault, str(image.version), bytes(image.digest)
 
     def read(self, slot: int, offset: int, length: int) -> bytes:
-        at = SLOTS_AT + slot * SLOT_BYTES + offset
+        at = self._chip.map["MAP_SLOTS"] + slot * self._chip.map["MAP_SLOT_BYTES"] + offset
         return self._chip.flash[at : at + length]
 
     def erase(self, slot: int, offset: int) -> None:

@@ -4,17 +4,18 @@
 #include <string.h>
 
 #include "boot.h"
+#include "machine.h"
 #include "nor.h"
 
 #define BYTES (4u << 20)
 
 const uint32_t nor_bytes = BYTES;
 const machine_t machine = {
-    .board = "mps2",
-    .load = 0x10000,
-    .limit = 0x1F0000,
-    .ram_begin = 0x20000000,
-    .ram_end = 0x20400000,
+    .board = BOARD,
+    .load = PROGRAM_AT,
+    .limit = PROGRAM_LIMIT,
+    .ram_begin = RAM_BEGIN,
+    .ram_end = RAM_END,
 };
 uint8_t host_flash[BYTES];
 // Writes before the power goes, of which the last is done as far as `host_torn` bytes; -1: it stays.
@@ -22,6 +23,8 @@ long host_left = -1;
 uint32_t host_torn;
 long host_writes;
 unsigned host_started;
+// A sector that holds nothing any more; -1: there is none.
+long host_worn = -1;
 
 unsigned boot_started(void) {
     return host_started;
@@ -35,6 +38,9 @@ void nor_commit(uint32_t at, const uint8_t *data, uint32_t length) {
     host_writes += 1;
     // What a processor without power goes on to do does not reach flash.
     if (host_left == 0) {
+        return;
+    }
+    if (host_worn >= 0 && at / NOR_SECTOR == (uint32_t)host_worn / NOR_SECTOR) {
         return;
     }
     if (host_left > 0 && --host_left == 0 && host_torn < length) {

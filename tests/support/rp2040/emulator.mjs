@@ -1,5 +1,6 @@
-// node emulator.mjs FIRMWARE.uf2 FLASH UNIQUE FOLDER: a Pico whose cables are Unix sockets.
+// node emulator.mjs FIRMWARE.uf2 FLASH UNIQUE FOLDER [WRITES TORN]: a Pico whose cables are Unix sockets.
 //
+// WRITES TORN: its power goes in that write to flash, after so many bytes of it.
 // FOLDER holds the listening sockets `console` and `link`, its two serial ports, and `control`: a JSON
 // object a line, each answered by one.
 //     {"pin": n}               {"level": 0 or 1, "driven": bool, "pull": "up", "down" or ""}
@@ -8,17 +9,18 @@
 //     {"watch": n, "ms": t}    over t ms of the Pico's time: {"rises": n, "high": share}
 //     {"open": n, "baud": b}   opens serial port n, or closes it with "baud": 0
 //     {"usb": true}            what the device said of itself
-// Events are lines with "event": "usb", "reset", "bootloader".
+// Events are lines with "event": "usb", "reset", "bootloader", "dark".
 import net from "node:net";
 import { Pico } from "./pico.mjs";
 
-const [uf2, flash, unique, folder] = process.argv.slice(2);
+const [uf2, flash, unique, folder, writes, torn] = process.argv.slice(2);
 const pico = new Pico(flash, uf2, Buffer.from(unique, "hex"),
   (port, bytes) => ports[port]?.write(bytes),
   (event) => {
     if (event === "usb") ports.forEach((_, number) => pico.usb.open(number, true));
     say({ event });
-  });
+  },
+  writes ? { writes: Number(writes), torn: Number(torn) } : null);
 const dial = (name) => net.createConnection(`${folder}/${name}`).on("error", () => process.exit(1));
 const ports = [dial("console"), dial("link")];
 const control = dial("control");

@@ -20,9 +20,10 @@ const WATCHDOG = 0x40058;
 
 export class Pico {
   // `flash`: a file, made from the UF2 file when it is not there. `unique`: eight bytes.
-  // `onData(port, bytes)`; `onEvent(name)`: "usb", "reset", "bootloader".
-  constructor(flash, uf2, unique, onData, onEvent) {
-    Object.assign(this, { unique, onData, onEvent });
+  // `onData(port, bytes)`; `onEvent(name)`: "usb", "reset", "bootloader", "dark".
+  // `cut`: {writes, torn}: the power goes in that write to flash, which is done as far as `torn` bytes.
+  constructor(flash, uf2, unique, onData, onEvent, cut = null) {
+    Object.assign(this, { unique, onData, onEvent, cut });
     this.flash = new Uint8Array(FLASH_BYTES).fill(0xff);
     if (!fs.existsSync(flash)) {
       this.#burn(fs.readFileSync(uf2));
@@ -78,6 +79,11 @@ export class Pico {
   }
 
   #write(at, bytes) {
+    if (this.isDone) return;
+    if (this.cut && --this.cut.writes === 0) {
+      bytes = bytes.subarray(0, this.cut.torn);
+      this.#stop("dark");
+    }
     this.chip.flash.set(bytes, at);
     this.flash.set(bytes, at);
     fs.writeSync(this.file, bytes, 0, bytes.length, at);

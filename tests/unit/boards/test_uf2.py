@@ -12,7 +12,7 @@ RP2040 = FAMILIES["rp2040"]
 
 @given(st.binary(min_size=1, max_size=2000), st.integers(0, 1 << 31))
 def test_what_is_packed_is_found_at_its_addresses(image: bytes, start: int) -> None:
-    data = pack(image, start, RP2040)
+    data = pack({start: image}, RP2040)
     found = examined(data)
     assert (found.family_name, found.start) == ("rp2040", start)
     assert found.size == found.blocks * PAYLOAD
@@ -20,14 +20,24 @@ def test_what_is_packed_is_found_at_its_addresses(image: bytes, start: int) -> N
     assert body == image.ljust(found.size, b"\0")
 
 
+def test_parts_that_lie_apart_are_put_where_each_belongs() -> None:
+    data = pack({RP2040_FLASH: b"a" * 300, RP2040_FLASH + 8192: b"b"}, RP2040)
+    addresses = [
+        int.from_bytes(data[at + 12 : at + 16], "little") for at in range(0, len(data), BLOCK)
+    ]
+    assert addresses == [RP2040_FLASH, RP2040_FLASH + PAYLOAD, RP2040_FLASH + 8192]
+    assert data[2 * BLOCK + 32 : 2 * BLOCK + 34] == b"b\0"
+    assert examined(data).blocks == 3
+
+
 def test_a_block_is_as_the_format_says() -> None:
-    block = pack(b"\x5a", RP2040_FLASH, RP2040)
+    block = pack({RP2040_FLASH: b"\x5a"}, RP2040)
     assert block[:8] == b"UF2\n\x57\x51\x5d\x9e"
     assert block[8:32].hex(" ", 4) == "00200000 00000010 00010000 00000000 01000000 56ff8be4"
     assert block[508:] == b"\x30\x6f\xb1\x0a"
 
 
-GOOD = pack(bytes(1000), RP2040_FLASH, RP2040)
+GOOD = pack({RP2040_FLASH: bytes(1000)}, RP2040)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +60,4 @@ def test_what_is_no_whole_firmware_is_refused(data: bytes, words: str) -> None:
 
 
 def test_a_family_that_is_unknown_is_told_by_its_number() -> None:
-    assert examined(pack(b"x", 0, 0x1234)).family_name == "0x00001234"
+    assert examined(pack({0: b"x"}, 0x1234)).family_name == "0x00001234"

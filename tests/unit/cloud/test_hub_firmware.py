@@ -76,7 +76,13 @@ async def test_what_a_node_says_of_a_firmware_is_written_and_acknowledged(cloud)
     await want(cloud)
     node = await cloud.join()
     status = FirmwareStatus(
-        state=FirmwareState.UPLOADING, microcontroller="probe", progress=40, version="0.1.0"
+        state=FirmwareState.UPLOADING,
+        microcontroller="probe",
+        progress=40,
+        version="0.1.0",
+        unpatched="no patch is of it",
+        fetched=9,
+        sent=4,
     )
     node.session.send_status([said(status)], whole=False)
     await node.event(StatusAcked)
@@ -85,12 +91,13 @@ async def test_what_a_node_says_of_a_firmware_is_written_and_acknowledged(cloud)
         FirmwareState.UPLOADING,
         *(40, "0.1.0", 1),
     )
+    assert (found.unpatched, found.fetched, found.sent) == ("no patch is of it", 9, 4)
     assert (found.ready, found.ready_time) == (False, None)
-    running = FirmwareStatus(state=FirmwareState.RUNNING, version="0.2.0")
+    running = FirmwareStatus(state=FirmwareState.RUNNING, version="0.2.0", patched=True)
     node.session.send_status([said(running)], whole=False)
     await node.event(StatusAcked)
     found = (await cloud.objects.get(FirmwareInstance, "thermometer.n1")).status
-    assert found.ready
+    assert (found.ready, found.patched) == (True, True)
     assert found.ready_time is not None
 
 

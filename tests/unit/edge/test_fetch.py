@@ -6,7 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from edge.fetch import ArtifactCache, DiskFullError, FetchError, NotFoundError, WrongBytesError
+from edge.fetch import (
+    ArtifactCache,
+    DiskFullError,
+    FetchError,
+    LastingError,
+    NotFoundError,
+    WrongBytesError,
+)
 from edge.wire.messages import Module
 from tests.support.blob_server import BlobServer
 
@@ -46,7 +53,7 @@ async def test_an_artifact_is_fetched_once_and_found_afterwards(server, cache):
     seen = []
     path = await cache.fetch(server.url, module(), lambda done, size: seen.append((done, size)))
     assert path.read_bytes() == BLOB
-    assert seen[-1] == (len(BLOB), len(BLOB))
+    assert (seen[0], seen[-1]) == ((0, len(BLOB)), (len(BLOB), len(BLOB)))
     assert await cache.fetch(server.url, module()) == path
     [request] = server.requests
     assert request.startswith(f"GET /v2/apps/thermo/blobs/{module().digest} HTTP/1.1\r\n")
@@ -81,6 +88,23 @@ def test_a_download_cut_again_and_again_resumes_where_it_was(cache, each):
             assert cache.path(module()).read_bytes() == BLOB
 
     asyncio.run(body())
+
+
+@fetched
+async def test_whoever_watches_is_told_where_it_goes_on(server, cache):
+    part_of(cache, module()).write_bytes(BLOB[:1000])
+    seen = []
+    await cache.fetch(server.url, module(), lambda done, _: seen.append(done))
+    assert seen[0] == 1000
+
+
+@fetched
+async def test_an_answer_that_will_hardly_change_is_told_from_a_bad_day(server, cache):
+    for status, kind in ((403, LastingError), (404, LastingError), (503, FetchError)):
+        server.answer = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+        with pytest.raises(kind) as raised:
+            await cache.fetch(server.url, module())
+        assert isinstance(raised.value, LastingError) is (kind is LastingError)
 
 
 @fetched

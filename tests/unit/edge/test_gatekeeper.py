@@ -21,16 +21,23 @@ from tests.support.specs import desired_app, desired_firmware
 from tests.support.trust import APP_KEYS, NOW, YEAR, root, signature, signed_root, statement
 
 
-def app(*signers: str, version: str = "1.0.0", module: str = "a", **changes: Any) -> DesiredApp:
+def app(
+    *signers: str,
+    name: str = "thermometer",
+    version: str = "1.0.0",
+    module: str = "a",
+    **changes: Any,
+) -> DesiredApp:
     """A signed app; `changes` are of what is signed."""
-    spec = desired_app(version=version, module=module)
+    spec = desired_app(name, version=version, module=module)
     made = statement(
+        name=name,
         digest=spec.module.digest,
         version=release_number(version),
         capabilities=capabilities(spec.manifest),
         **changes,
     )
-    return desired_app(version=version, module=module, signature=signature(made, *signers))
+    return desired_app(name, version=version, module=module, signature=signature(made, *signers))
 
 
 class World:
@@ -154,20 +161,37 @@ def test_an_older_version_is_refused_once_a_newer_one_has_run_well(world: World)
     admit(keeper, old)
     admit(keeper, new)
     admit(keeper, old)
-    keeper.proven(new.module.digest)
+    keeper.proven(new)
     refused = refusal(keeper, old)
     assert (refused.reason, refused.curable) == ("VersionRollback", False)
     assert refusal(world.restarted(), old).reason == "VersionRollback"
+
+
+def test_two_names_with_the_same_code_have_a_floor_each(world: World):
+    keeper = world.gatekeeper()
+    one = app(version="2.0.0", module="b")
+    other = app(name="other", version="3.0.0", module="b")
+    admit(keeper, one)
+    admit(keeper, other)
+    keeper.proven(one)
+    assert refusal(keeper, app()).reason == "VersionRollback"
+    admit(keeper, app(name="other"))
+
+
+def test_what_nobody_admitted_raises_no_floor(world: World):
+    keeper = world.gatekeeper()
+    keeper.proven(app(version="2.0.0", module="b"))
+    admit(keeper, app())
 
 
 def test_the_floor_of_a_name_outlives_its_app_and_never_sinks(world: World):
     keeper = world.gatekeeper()
     new, old = app(version="2.0.0", module="b"), app()
     admit(keeper, new)
-    keeper.proven(new.module.digest)
+    keeper.proven(new)
     permitted = app(downgrade_from=release_number("2.0.0"))
     admit(keeper, permitted)
-    keeper.proven(permitted.module.digest)
+    keeper.proven(permitted)
     between = app(version="1.5.0", module="c")
     assert refusal(keeper, between).reason == "VersionRollback"
     assert refusal(keeper, old).reason == "VersionRollback"
@@ -290,10 +314,10 @@ def test_an_app_and_a_firmware_of_one_name_have_a_floor_each(world: World):
     keeper = world.gatekeeper()
     newer = app(version="2.0.0", module="b")
     admit(keeper, newer)
-    keeper.proven(newer.module.digest)
+    keeper.proven(newer)
     spec = firmware(version="1.0.0")
     admit(keeper, spec)
-    keeper.proven(spec.image.digest)
+    keeper.proven(spec)
     assert refusal(keeper, firmware(version="0.9.0")).reason == "VersionRollback"
     permitted = firmware(version="0.9.0", downgrade_from=release_number("1.0.0"))
     admitted = asyncio.run(keeper.admit(permitted))

@@ -178,6 +178,19 @@ def test_what_this_machine_cannot_start_is_not_started(chip: Chip):
         assert Slots(chip).image(1)[0] == 5
 
 
+def test_of_the_image_that_runs_the_digest_is_not_looked_at_again(chip: Chip):
+    """The bootloader did; of what is in the other slot it is, each time."""
+    slots = Slots(chip)
+    assert slots.image(0) == (0, "0.1.0", parse(OLD).digest)
+    flash = bytearray(chip.flash)
+    for slot in (0, 1):
+        flash[SLOTS_AT + (slot << 20) + 100] ^= 1
+    chip.restore(bytes(flash))
+    assert slots.image(0) == (0, "0.1.0", parse(OLD).digest)
+    assert slots.image(1)[0] == 3
+    assert chip.start().slot == -1
+
+
 def test_what_is_in_use_cannot_be_written(chip: Chip):
     slots = Slots(chip)
     busy, outside = r"^16$", r"^22$"

@@ -12,7 +12,8 @@ import pytest
 from firmware.device.patch import COMMAND, GROUP, HEAD_BYTES, LIMIT, wrapping
 from hal.link import patch as patches
 from hal.link import upload
-from hal.link.image import parse
+from hal.link.held import Held, held
+from hal.link.image import Named, Version, parse
 from hal.link.patch import Patch
 from hal.link.upload import Outcome, Phase
 from tests.support.boot_core import SECTOR, Cause
@@ -20,6 +21,7 @@ from tests.support.updated_chip import OLD, Device, PowerCutError, image
 
 NEW = image("0.2.0", more=Random(1).randbytes(3000))
 PATCH = patches.make(parse(OLD), parse(NEW))
+NAMED = Named(parse(NEW).sha256, "mps2", Version(0, 2, 0))
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_a_patch_of_another_base_is_not_sent_and_the_image_is(device: Device):
     other = patches.make(parse(image("0.1.5")), parse(NEW))
     result = device.updated(NEW, patch=other)
     assert (result.outcome, result.patched) == (Outcome.UPDATED, False)
-    assert "one of other images" in result.unpatched
+    assert result.unpatched == "it is of another image than the one that runs"
     assert result.sent == len(NEW)
 
 
@@ -123,6 +125,109 @@ def test_a_patch_that_makes_another_image_than_it_says_leaves_none(device: Devic
     sent(device, lie)
     assert run(device)["rsn"] == "patch: it makes another image than it says"
     assert device.update.upload is None
+
+
+def named(device: Device, patch: Patch | None = PATCH, image: Named = NAMED) -> upload.Result:
+    """An update by somebody who has not the image, but knows what was signed."""
+    return upload.update(device, image, patch=patch, wait=device.wait)
+
+
+def test_an_image_that_is_only_named_is_reached_by_its_patch(device: Device):
+    assert named(device) == upload.Result(Outcome.UPDATED, sent=len(PATCH.data), patched=True)
+    assert device.runs == "0.2.0"
+    assert named(device, None) == upload.Result(Outcome.UPDATED), "it runs, and that can be seen"
+    assert held(device) == Held(
+        PATCH.result, LIMIT, frozenset({PATCH.result_sha256, parse(OLD).sha256})
+    )
+
+
+def test_one_that_lies_there_already_is_only_tried(device: Device):
+    sent(device, PATCH.data)
+    run(device)
+    assert named(device, None) == upload.Result(Outcome.UPDATED)
+    assert device.runs == "0.2.0"
+
+
+def test_what_a_patch_makes_is_judged_by_the_digest_that_is_believed(device: Device):
+    """It says of itself what is wanted, and the device believes it."""
+    other = parse(image("0.2.0", more=b"what nobody signed"))
+    makes = patches.make(parse(OLD), other)
+    head = wrapping(len(OLD), makes.base, makes.result, NAMED.sha256)
+    lie = patches.parse(head + makes.data[HEAD_BYTES:])
+    device.patches._sha = lambda slot: NAMED.sha256 if device.patches.busy else truth(slot)
+    truth = type(device.patches)._sha.__get__(device.patches)
+    result = named(device, lie)
+    assert (result.outcome, result.reason) == (
+        Outcome.UNPATCHED,
+        "what it made of the patch is not the image that is wanted",
+    )
+    assert device.runs == "0.1.0"
+    assert not any(one["pending"] for one in device.request(0, 1, 0, {})["images"])
+
+
+def test_a_patch_that_makes_another_image_is_refused_by_the_device_too(device: Device):
+    other = patches.make(parse(OLD), parse(image("0.2.0", more=b"what nobody signed")))
+    lie = wrapping(len(OLD), other.base, other.result, NAMED.sha256) + other.data[HEAD_BYTES:]
+    result = named(device, patches.parse(lie))
+    assert (result.outcome, result.reason) == (
+        Outcome.UNPATCHED,
+        "patch: it makes another image than it says",
+    )
+    assert device.updated(NEW).outcome is Outcome.UPDATED
+
+
+def test_without_a_patch_that_serves_it_is_not_reached_and_the_reason_is_told(device: Device):
+    another = patches.make(parse(image("0.1.5")), parse(NEW))
+    elsewhere = patches.make(parse(OLD), parse(image("0.3.0")))
+    for patch, why in (
+        (another, "it is of another image than the one that runs"),
+        (elsewhere, "it makes another image"),
+        (None, "no slot holds it"),
+    ):
+        result = named(device, patch)
+        assert (result.outcome, result.reason, result.sent) == (Outcome.UNPATCHED, why, 0)
+    older = Named(NAMED.sha256, "mps2", Version(0, 0, 9))
+    assert named(device, PATCH, older).outcome is Outcome.REFUSED
+    assert "board" in named(device, PATCH, Named(NAMED.sha256, "pico", None)).reason
+
+
+def test_a_device_that_does_not_say_what_it_made_is_sent_no_patch_of_a_named_image(
+    device: Device,
+):
+    class Older(Device):
+        def request(self, *asked: Any, **how: Any) -> dict[Any, Any]:
+            answer = super().request(*asked, **how)
+            answer.pop("sha", None)
+            return answer
+
+    device.__class__ = Older
+    result = named(device)
+    assert (result.outcome, result.sent) == (Outcome.UNPATCHED, 0)
+    assert "does not say what it makes" in result.reason
+    assert held(device) == Held(PATCH.base, LIMIT, frozenset())
+
+
+def test_only_of_an_image_in_a_slot_the_device_says_its_sha(device: Device):
+    def of(slot: object) -> dict[Any, Any]:
+        return device.request(0, GROUP, COMMAND, {"slot": slot})
+
+    assert of(0)["sha"] == parse(OLD).sha256
+    assert "sha" not in of(1)
+    assert of(2)["rsn"] == of("x")["rsn"] == "slot: there are 0 and 1"
+
+
+def test_what_a_bad_patch_left_before_a_power_cut_is_no_part_of_the_image(device: Device):
+    """It wrote under the name of the image that it claims to make."""
+    other = patches.make(parse(OLD), parse(image("0.2.0", more=Random(2).randbytes(3000))))
+    lie = wrapping(len(OLD), other.base, PATCH.result, PATCH.result_sha256)
+    sent(device, lie + other.data[HEAD_BYTES:])
+    while device.update.at < 5 * SECTOR:
+        assert device.patches.step()
+    device.start(Cause.POWER)
+    assert device.update.at > 0
+    device.steps = 0
+    result = device.updated(NEW)
+    assert (result.outcome, result.resumed_at) == (Outcome.UPDATED, 0)
 
 
 def test_it_goes_on_where_it_was_after_a_lost_line_and_after_a_power_cut(device: Device):

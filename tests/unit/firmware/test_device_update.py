@@ -277,6 +277,18 @@ def test_an_image_in_flash_that_decayed_is_not_marked(device: Device):
     assert not Chip(device.chip.flash).start().guarded
 
 
+def test_an_image_that_is_marked_is_not_marked_again(device: Device):
+    """A node whose link went down while flash was read says it again, and gets its answer at once."""
+    send(device, NEW)
+    first = device.request(2, 1, 0, {"hash": parse(NEW).digest})
+    writes = device.chip.writes
+    assert device.request(2, 1, 0, {"hash": parse(NEW).digest}) == first
+    assert device.chip.writes == writes
+    assert [one["pending"] for one in first["images"]] == [False, True]
+    device.start(Cause.RESET)
+    assert device.runs == "0.2.0"
+
+
 def test_the_image_of_the_uploader_is_what_lies_in_flash(device: Device):
     device.updated()
     held = device.chip.flash[SLOTS_AT + (1 << 20) :][: len(NEW)]

@@ -234,7 +234,7 @@ def test_no_frame_of_anybody_breaks_an_end(contents):
     line = Line()
     line.connect()
     end = line.ends[0]
-    tag = end._tag()
+    tag = end._tag
     for content in contents:
         end.receive(encode(content), line.now)
         end.receive(encode(content[:1] + tag + content[1:]), line.now)

@@ -125,7 +125,7 @@ def test_apps_that_share_a_module_have_floors_of_their_own(keeper: Gatekeeper):
     newer, other = app(version="2.0.0"), app("hygrometer", files="f")
     for spec in (newer, other):
         asyncio.run(keeper.admit(spec))
-    keeper.proven(newer.code_digest)
+    keeper.proven(newer)
     asyncio.run(keeper.admit(other))
     with pytest.raises(Exception, match=r"older than 2\.0\.0"):
         asyncio.run(keeper.admit(app(version="1.0.0", files="e")))

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from edge.update.life import ATTEMPTS, Fetch, FirmwareLife, Install, Record, Verify
+from edge.update.actions import Fetch, Install, Record, Verify
+from edge.update.life import ATTEMPTS, FirmwareLife
 from edge.update.matching import Missing, Unfit, match_all, match_one
 from edge.update.ports import Ending, Phase, Result
 from edge.update.table import TABLE, VERDICTS, Event, follow
+from edge.wire.firmware import DesiredFirmware, Microcontroller
 from edge.wire.firmware import FirmwareState as State
-from edge.wire.firmware import Microcontroller
 from tests.support.specs import desired_firmware
 
 CHIP = Microcontroller(name="probe", id="1", board="mps2", version="0.1.0", connected=True)
@@ -22,10 +23,10 @@ UPDATED = structs.replace(CHIP, version="0.2.0")
 class World:
     """A life, the time, and a microcontroller that may be unplugged."""
 
-    def __init__(self, record: Record | None = None) -> None:
+    def __init__(self, record: Record | None = None, spec: DesiredFirmware = SPEC) -> None:
         self.life = FirmwareLife("valve", record or Record())
         self.now = 100.0
-        self.life.want(SPEC, 1)
+        self.life.want(spec, 1)
 
     def next(self) -> object:
         return self.life.decide(self.now)
@@ -266,6 +267,39 @@ def test_progress_is_told_in_steps_and_only_while_it_is_installed():
     assert not world.life.progress(Phase.TRIAL, 1, 1)
 
 
+def test_after_a_patch_that_did_not_serve_the_image_is_wanted_and_no_attempt_is_lost():
+    patch = {"base": "sha256:" + "1" * 64, "digest": "sha256:" + "2" * 64, "size": 9}
+    spec = desired_firmware(patches=[patch])
+    world = World(spec=spec)
+    world.life.meet(CHIP)
+    world.next()
+    world.life.admitted()
+    assert world.next() == Fetch(spec, CHIP, whole=False)
+    world.life.fetched(spec.patches[0])
+    assert world.next() == Install(spec, CHIP, spec.patches[0])
+    assert world.life.status().patched
+    world.life.ended(Result(Ending.UNPATCHED, "", "it is damaged", sent=5), world.now)
+    status = world.life.status()
+    assert (status.attempts, status.unpatched, status.patched, status.sent) == (
+        *(0, "it is damaged"),
+        *(False, 5),
+    )
+    assert world.next() == Fetch(spec, CHIP, whole=True)
+    again = World(world.life.record, spec)
+    again.life.meet(CHIP)
+    again.next()
+    again.life.admitted()
+    assert again.next() == Fetch(spec, CHIP, whole=True)
+    again.life.fetched()
+    again.life.ended(Result(Ending.LOST), again.now)
+    again.life.meet(structs.replace(CHIP, id="2"))
+    again.life.meet(GONE)
+    again.life.meet(structs.replace(CHIP, id="2"))
+    again.next()
+    again.life.admitted()
+    assert not again.next().whole, "another one may run what the patch is of"
+
+
 def test_wrong_bytes_of_a_registry_are_given_up():
     world = World()
     world.life.meet(CHIP)
@@ -450,6 +484,13 @@ class Drama:
             self.trials += 1
             self.life.progress(Phase.TRIAL, 0, 1)
             self.life.ended(Result(Ending.LOST), self.now)
+
+    def unpatched(self) -> None:
+        done, self.action = self.action, None
+        if isinstance(done, Fetch):
+            self.life.unpatched("no")
+        elif isinstance(done, Install):
+            self.life.ended(Result(Ending.UNPATCHED), self.now)
 
 
 SCENES = [name for name in vars(Drama) if not name.startswith("_")]

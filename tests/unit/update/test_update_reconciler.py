@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,17 +11,23 @@ from typing import Any
 from msgspec import structs
 
 from edge.errors import PrepareError, RefusedError
-from edge.fetch import FetchError
+from edge.fetch import FetchError, NotFoundError, Progress
 from edge.store import Store
 from edge.store.errors import StoreFullError
 from edge.trust.manifest import release_number
 from edge.update.ports import Result
 from edge.update.reconciler import FirmwareReconciler
 from edge.wire.codec import decode_attached, decode_firmware_status
-from edge.wire.firmware import DesiredFirmware, FirmwareManifest, FirmwareStatus, Microcontroller
+from edge.wire.firmware import (
+    DesiredFirmware,
+    FirmwareManifest,
+    FirmwarePatch,
+    FirmwareStatus,
+    Microcontroller,
+)
 from edge.wire.firmware import FirmwareState as State
 from edge.wire.messages import Module
-from tests.support.chips import Chips
+from tests.support.chips import Chips, digest_of, patch_of
 
 CHIP = Microcontroller(name="probe", id="1", board="mps2", version="0.1.0", connected=True)
 
@@ -43,8 +48,11 @@ class Node:
         self.refuses: PrepareError | None = None
         self.permission: SimpleNamespace | None = SimpleNamespace(downgrade_from=None)
         self.offline = False
-        self.proved: list[str] = []
-        self.fetched = 0
+        self.proved: list[DesiredFirmware] = []
+        self.fetched: list[str] = []
+        """Digests."""
+        self.lacks: set[str] = set()
+        """What the registry does not have."""
         self._folder = folder
         self._changed = asyncio.Event()
         self.firmware = FirmwareReconciler("barn", chips, self, self._fetch, store.reported)
@@ -56,20 +64,24 @@ class Node:
             raise self.refuses
         return self.permission
 
-    def proven(self, digest: str, /) -> None:
-        self.proved.append(digest)
+    def proven(self, spec: DesiredFirmware, /) -> None:
+        self.proved.append(spec)
 
-    async def _fetch(self, module: Module) -> Path:
+    async def _fetch(self, module: Module, progress: Progress) -> Path:
         if self.offline:
             raise FetchError("no route")
-        self.fetched += 1
+        if module.digest in self.lacks:
+            raise NotFoundError(f"the registry has no {module.digest}")
+        if module.digest not in self.fetched:
+            self.fetched.append(module.digest)
+            for done in (0, 1, module.size):
+                progress(done, module.size)
         return self._folder / module.digest.replace(":", "-")
 
     def image(self, content: str, **fields: Any) -> DesiredFirmware:
         """Content as `tests.support.chips` reads it; its second word is the version."""
         data = content.encode()
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        (self._folder / digest.replace(":", "-")).write_bytes(data)
+        digest = self._keep(data)
         version = content.split()[1]
         return DesiredFirmware(
             manifest=FirmwareManifest(
@@ -78,6 +90,21 @@ class Node:
             image=Module(repository="valve", digest=digest, size=len(data)),
             **fields,
         )
+
+    def patched(
+        self, content: str, base: str, makes: str | None = None, *, damaged: bool = False
+    ) -> DesiredFirmware:
+        """An image with a patch from another one."""
+        data = patch_of(base.encode(), (makes or content).encode(), damaged=damaged)
+        patch = FirmwarePatch(
+            base=digest_of(base.encode()), digest=self._keep(data), size=len(data)
+        )
+        return self.image(content, patches=[patch])
+
+    def _keep(self, data: bytes) -> str:
+        digest = digest_of(data)
+        (self._folder / digest.replace(":", "-")).write_bytes(data)
+        return digest
 
     def want(self, *wanted: tuple[str, DesiredFirmware, int]) -> None:
         self.firmware.want({name: (spec, generation) for name, spec, generation in wanted})
@@ -126,7 +153,7 @@ async def test_a_signed_image_is_fetched_installed_and_proven(tmp_path: Path):
         barn.want(("valve", spec, 3))
         status = await barn.until_state(State.RUNNING)
         assert (status.version, status.microcontroller) == ("0.2.0", "probe")
-        assert barn.proved == [spec.manifest.digest]
+        assert barn.proved == [spec]
         assert [chip.version for chip in barn.attached()] == ["0.2.0"]
         assert barn.firmware.images_in_use() == set()
 
@@ -138,7 +165,7 @@ async def test_what_is_refused_is_never_fetched(tmp_path: Path):
         barn.want(("valve", barn.image("good 0.2.0"), 1))
         status = await barn.until_state(State.REFUSED)
         assert (status.reason, status.message) == ("Unsigned", "nobody signed it")
-        assert (barn.fetched, barn.chips.sent) == (0, 0)
+        assert (barn.fetched, barn.chips.sent) == ([], 0)
 
 
 @on_a_loop
@@ -311,3 +338,154 @@ async def test_what_a_deleted_firmware_left_is_forgotten(tmp_path: Path):
         await barn.until_state(State.ROLLED_BACK, "other")
     with Store.open(tmp_path / "store") as store:
         assert list(store.reported.items()) == [("firmware", "other")]
+
+
+# --- by patch ------------------------------------------------------------------------------------
+
+OLD = "good 0.1.0"
+"""What chips run that nobody gave anything."""
+NEW = "good 0.2.0 " + "x" * 400
+
+
+@on_a_loop
+async def test_only_the_patch_is_fetched_and_sent_when_its_base_runs(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        spec = barn.patched(NEW, OLD)
+        (patch,) = spec.patches
+        barn.want(("valve", spec, 1))
+        assert barn.firmware.images_in_use() == {spec.manifest.digest, patch.digest}
+        status = await barn.until_state(State.RUNNING)
+        assert barn.fetched == [patch.digest]
+        assert barn.chips.sent == patch.size
+        assert (status.patched, status.unpatched) == (True, "")
+        assert (status.fetched, status.sent) == (patch.size, patch.size)
+        assert barn.proved == [spec]
+        assert barn.firmware.images_in_use() == set()
+
+
+@on_a_loop
+async def test_a_patch_of_another_base_is_not_fetched_and_the_reason_is_told(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        spec = barn.patched(NEW, "good 0.1.5")
+        barn.want(("valve", spec, 1))
+        status = await barn.until_state(State.RUNNING)
+        assert barn.fetched == [spec.manifest.digest]
+        assert barn.chips.sent == spec.manifest.size
+        assert status.unpatched == f"no patch is of the image that runs, {digest_of(OLD.encode())}"
+        assert (status.patched, status.fetched) == (False, spec.manifest.size)
+
+
+@on_a_loop
+async def test_a_patch_that_cannot_be_had_is_replaced_by_the_image(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        spec = barn.patched(NEW, OLD)
+        barn.lacks = {spec.patches[0].digest}
+        barn.want(("valve", spec, 1))
+        status = await barn.until_state(State.RUNNING)
+        assert barn.fetched == [spec.manifest.digest]
+        assert "cannot be fetched: the registry has no sha256:" in status.unpatched
+
+
+@on_a_loop
+async def test_a_network_that_is_down_is_no_reason_for_the_image(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.offline = True
+        spec = barn.patched(NEW, OLD)
+        barn.want(("valve", spec, 1))
+        await barn.until(lambda status: status.message == "no route")
+        barn.offline = False
+        barn.firmware.retry_now()
+        assert (await barn.until_state(State.RUNNING)).patched
+        assert barn.fetched == [spec.patches[0].digest]
+
+
+@on_a_loop
+async def test_a_patch_that_is_refused_is_tried_once_and_then_the_image_also_after_a_restart(
+    tmp_path: Path,
+):
+    chips = Chips(CHIP)
+    async with node(tmp_path, chips) as barn:
+        spec = barn.patched(NEW, OLD, damaged=True)
+        barn.want(("valve", spec, 1))
+        chips.pause_at = spec.patches[0].size + 8
+        await barn.until(lambda status: status.sent > 0 and status.state is State.UPLOADING)
+    chips.pause_at = -1
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", spec, 1))
+        status = await barn.until_state(State.RUNNING)
+        assert barn.fetched == [spec.manifest.digest]
+        assert (status.patched, status.unpatched) == (False, "image: its SHA-256 is wrong")
+        assert (status.attempts, chips.trials) == (0, 1)
+        assert status.sent == spec.patches[0].size + spec.manifest.size
+
+
+@on_a_loop
+async def test_a_patch_that_makes_another_image_than_was_signed_is_not_tried(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        spec = barn.patched(NEW, OLD, makes="good 6.6.6")
+        barn.want(("valve", spec, 1))
+        assert (await barn.until_state(State.RUNNING)).unpatched
+        assert {chip.version for chip in barn.chips.attached()} == {"0.2.0"}
+        assert barn.chips.trials == 1
+
+
+@on_a_loop
+async def test_one_that_does_not_say_what_it_runs_is_asked_again(tmp_path: Path):
+    async with node(tmp_path, Chips(CHIP)) as barn:
+        barn.chips.mute = True
+        barn.want(("valve", barn.patched(NEW, OLD), 1))
+        status = await barn.until(lambda status: bool(status.message))
+        assert (status.state, status.message) == (
+            State.FETCHING,
+            "probe does not say what it runs",
+        )
+        barn.chips.mute = False
+        barn.firmware.retry_now()
+        assert (await barn.until_state(State.RUNNING)).patched
+
+
+@on_a_loop
+async def test_an_agent_that_ends_after_the_patch_was_applied_fetches_nothing(tmp_path: Path):
+    """It runs by then, and no patch is of it: the microcontroller says that it is there."""
+    chips = Chips(CHIP)
+    async with node(tmp_path, chips) as barn:
+        spec = barn.patched(NEW, OLD)
+        chips.flash["probe"] = [NEW.encode(), OLD.encode()]
+        chips.plug(structs.replace(CHIP, version="0.2.0"))
+        barn.want(("valve", spec, 1))
+        status = await barn.until_state(State.RUNNING)
+        assert (barn.fetched, chips.sent, status.fetched) == ([], 0, 0)
+
+
+@on_a_loop
+async def test_what_was_taken_back_is_not_tried_again_and_the_former_one_still_runs(
+    tmp_path: Path,
+):
+    chips = Chips(CHIP)
+    async with node(tmp_path, chips) as barn:
+        good = barn.patched(NEW, OLD)
+        barn.want(("valve", good, 1))
+        await barn.until_state(State.RUNNING)
+        bad = barn.patched("hangs 0.3.0", NEW)
+        barn.want(("valve", bad, 2))
+        status = await barn.until_state(State.ROLLED_BACK)
+        assert (status.patched, status.version) == (True, "0.2.0")
+    fetched = []
+    async with node(tmp_path, chips) as barn:
+        barn.want(("valve", bad, 2))
+        await barn.until_state(State.ROLLED_BACK)
+        barn.want(("valve", good, 3))
+        await barn.until_state(State.RUNNING)
+        fetched = barn.fetched
+    assert (fetched, chips.trials) == ([], 2)
+
+
+@on_a_loop
+async def test_one_that_takes_no_patches_or_no_such_long_one_gets_the_image(tmp_path: Path):
+    for limit, why in ((0, "takes no patches"), (7, "the microcontroller takes 7")):
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        async with node(folder, Chips(CHIP)) as barn:
+            barn.chips.patch_limit = limit
+            barn.want(("valve", barn.patched(NEW, OLD), 1))
+            assert why in (await barn.until_state(State.RUNNING)).unpatched

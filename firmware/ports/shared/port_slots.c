@@ -1,8 +1,9 @@
-// The module `slots`: what the running firmware may do to the slots and the bootloader's state.
+// The module `slots` of every port with a bootloader: what the running firmware may do to the slots
+// and the bootloader's state.
 #include "../../boot/boot.h"
 
-#include "../../boot/map.h"
 #include "../../boot/nor.h"
+#include "map.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
 
@@ -52,7 +53,7 @@ static MP_DEFINE_CONST_FUN_OBJ_0(slots_state_obj, slots_state);
 // (fault, version, digest) of the image in a slot
 static mp_obj_t slots_image_of(mp_obj_t slot) {
     image_t image;
-    image_fault_t fault = slots_image(number_of(slot), &image);
+    image_fault_t fault = slots_told(number_of(slot), &image);
     mp_obj_t items[] = {
         MP_OBJ_NEW_SMALL_INT(fault),
         text_of(&image.version),
