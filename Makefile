@@ -35,7 +35,7 @@ imports: $(READY)
 
 test: check ## everything that proves the project
 	@.ci/packages skopeo dosfstools mtools
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder $(PYTEST_FLAGS)
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not qemu" -x -q
