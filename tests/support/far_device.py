@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from firmware.link import session
@@ -128,7 +129,9 @@ class FarDevice:
                 far = self._far
                 if far is not None:
                     self._step(far)
-            select.select([far] if far and far.fileno() >= 0 else [], [], [], 0.002)
+            # Unplugged meanwhile, it is closed: the next look finds that.
+            with suppress(OSError, ValueError):
+                select.select([far] if far else [], [], [], 0.002)
 
     def _step(self, far: socket.socket) -> None:
         self._session.tick(_now())
