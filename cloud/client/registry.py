@@ -229,12 +229,9 @@ def signatures(client: Client, repository: str, digest: str) -> bytes:
 
 def former_signatures(client: Client, reference: Reference) -> bytes:
     """Those of what a tag names now; nothing when it names nothing, or nobody signed that."""
-    try:
-        answer = client.request("GET", f"/v2/{reference.repository}/manifests/{reference.version}")
-    except RefusedError as error:
-        if error.code == NOT_FOUND:
-            return b""
-        raise
+    answer = _get(client, reference.repository, reference.version)
+    if answer is None:
+        return b""
     return signatures(client, reference.repository, digest_of(answer.content))
 
 
@@ -333,8 +330,17 @@ def _put(client: Client, repository: str, reference: str, body: bytes) -> None:
 
 
 def _find(client: Client, repository: str, reference: str) -> Json | None:
+    answer = _get(client, repository, reference)
+    if answer is None:
+        return None
+    manifest: Json = answer.json()
+    return manifest
+
+
+def _get(client: Client, repository: str, reference: str) -> httpx.Response | None:
+    """A manifest, its bytes as they are stored; None when there is none."""
     try:
-        return client.json("GET", f"/v2/{repository}/manifests/{reference}")
+        return client.request("GET", f"/v2/{repository}/manifests/{reference}")
     except RefusedError as error:
         if error.code == NOT_FOUND:
             return None

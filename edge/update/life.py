@@ -163,10 +163,7 @@ class FirmwareLife:
         if phase is Phase.TRIAL:
             if self.state is FirmwareState.TRIAL:
                 return False
-            self.record = structs.replace(
-                self.record,
-                attempts=self.record.attempts + 1,
-            )
+            self.record = structs.replace(self.record, attempts=self.record.attempts + 1)
             self._progress = WHOLE
             self._enter(Event.SENT)
             return True

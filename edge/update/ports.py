@@ -90,6 +90,7 @@ class Microcontrollers(Protocol):
         """Have a microcontroller run the image. Cancelled, it lets go; a later call resumes.
 
         An image that is not here counts as running when the microcontroller says the SHA-256 of the
-        manifest of what it runs: nothing that a patch says of itself is believed. `downgrade`: it is meant that the image may be older than what runs.
+        manifest of what it runs: nothing that a patch says of itself is believed. `downgrade`:
+        it is meant that the image may be older than what runs.
         """
         ...
